@@ -1,0 +1,59 @@
+/** Metrics of the application interfaces (KSA): what was asked, with which result, after how long (ITU-T Y.3807). */
+import type { ErrorCode } from "../model/errors.ts";
+import type { MonotonicMs } from "../runtime/clock.ts";
+import type { MetricsRegistry } from "../runtime/metrics.ts";
+
+/** "ok", or the code of the refusal; "request_invalid" also for a wrong path, method or content type. */
+export type ApiResult = "ok" | Lowercase<ErrorCode>;
+
+export interface ApiOutcome {
+  /** The interface: "etsi014". */
+  readonly api: string;
+  /** One of the interface's own methods, or "other": never a word of the sender. */
+  readonly method: string;
+  readonly result: ApiResult;
+  readonly status: number;
+  readonly delayMs: MonotonicMs;
+  /** True for a request for key, whatever came of it. */
+  readonly forKey: boolean;
+}
+
+export interface ApiMetrics {
+  observe(outcome: ApiOutcome): void;
+  /** The key was spent, and its reader was gone before it was written (counts into the KKDLR of Y.3807). */
+  replyLost(api: string): void;
+}
+
+const MS_PER_SECOND = 1000;
+
+export function createApiMetrics(registry: MetricsRegistry): ApiMetrics {
+  const requests = registry.counter({
+    name: "qkdn_ksa_requests_total",
+    help: "Requests of SAEs, by method of the interface and result.",
+    labels: ["api", "method", "result"],
+  });
+  const deliveries = registry.counter({
+    name: "qkdn_ksa_delivery_total",
+    help: "Requests for key: supplied (ok), refused (4xx), not possible (error), supplied to a reader that was gone (lost).",
+    labels: ["api", "result"],
+  });
+  const delay = registry.histogram({
+    name: "qkdn_ksa_response_delay_seconds",
+    help: "Time from the whole request to the ready reply.",
+    labels: ["api", "method"],
+    buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+  });
+  return {
+    observe({ api, method, result, status, delayMs, forKey }) {
+      requests.add({ api, method, result });
+      delay.observe({ api, method }, delayMs / MS_PER_SECOND);
+      if (forKey) deliveries.add({ api, result: deliveryResult(status) });
+    },
+    replyLost: (api) => deliveries.add({ api, result: "lost" }),
+  };
+}
+
+function deliveryResult(status: number): string {
+  if (status < 400) return "ok";
+  return status < 500 ? "refused" : "error";
+}

@@ -1,0 +1,140 @@
+/** What a node tells its operator: everything that somebody woken at night asks first. No key, no key id. */
+import type { QkdModuleStatus } from "../../driver/qkd-driver.ts";
+import type { KeyClass, LinkId, NodeId } from "../../model/ids.ts";
+import type { WallMs } from "../../runtime/clock.ts";
+import { ACCOUNTS, type Balances, type LedgerOwner } from "../../store/ledger.ts";
+
+export interface HealthReport {
+  /** False: the process should be restarted. */
+  readonly live: boolean;
+  /** False: send no SAE here now. */
+  readonly ready: boolean;
+  /** Why it is not live or not ready, as sentences. */
+  readonly reasons: readonly string[];
+}
+
+export interface NodeStatus {
+  readonly node: NodeId;
+  readonly version: string;
+  readonly uptimeMs: number;
+  readonly health: HealthReport;
+  readonly store: StoreStatus;
+  readonly links: readonly LinkStatus[];
+  readonly pools: readonly PoolStatus[];
+  readonly ledger: readonly LedgerLine[];
+  readonly supply: SupplyTotals;
+  readonly certificates?: readonly CertificateStatus[];
+}
+
+export interface StoreStatus {
+  /** Proven key on this disk, of links and pools. */
+  readonly stockBytes: number;
+  readonly diskFreeBytes?: number;
+  /** Grows with each start; segments are named after it. */
+  readonly epoch?: number;
+  /** "rollback detected", "disk full: intake stopped". */
+  readonly troubles: readonly string[];
+}
+
+export interface LinkStatus {
+  readonly id: LinkId;
+  readonly neighbour: NodeId;
+  /** Whether the two nodes talk about this link now. */
+  readonly session: "up" | "down";
+  readonly module: ModuleStatus;
+  readonly stockBytes: LinkStock;
+  readonly troubles: readonly string[];
+}
+
+export interface LinkStock {
+  /** Not yet proven equal at both ends. */
+  readonly quarantine: number;
+  /** Ours to use as pads. */
+  readonly outbound: number;
+  /** The neighbour's to use. */
+  readonly inbound: number;
+  /** In memory, erased from disk. */
+  readonly open: number;
+}
+
+/** Vendor, model and serial number are missing while the module has not said who it is. */
+export interface ModuleStatus extends Omit<QkdModuleStatus, "state"> {
+  readonly state: QkdModuleStatus["state"] | "absent";
+  readonly vendor?: string;
+  readonly model?: string;
+  readonly serialNumber?: string;
+}
+
+export interface PoolStatus {
+  readonly remote: NodeId;
+  /** "outbound": we allocate from it. "inbound": the remote node does, and we look keys up. */
+  readonly direction: "outbound" | "inbound";
+  readonly keyClass: KeyClass;
+  readonly stockBytes: number;
+  /** Whole keys of the default size. */
+  readonly keys: number;
+  /** What the planner wants to hold, and below what it hurries; only where we fill the pool. */
+  readonly targetKeys?: number;
+  readonly lowKeys?: number;
+  /** Ordered and not arrived yet. */
+  readonly inFlightBytes: number;
+}
+
+export interface LedgerLine {
+  readonly owner: LedgerOwner;
+  readonly balances: Balances;
+}
+
+/** Since this start. */
+export interface SupplyTotals {
+  readonly requests: number;
+  readonly keysSupplied: number;
+  readonly bytesSupplied: number;
+  /** The SAE's fault: wrong id, no right, malformed. */
+  readonly refused: number;
+  /** Too little stock. */
+  readonly shortages: number;
+}
+
+export interface CertificateStatus {
+  /** What it is shown for: "SAEs", "peers". */
+  readonly use: string;
+  readonly subject: string;
+  readonly notAfter: WallMs;
+  readonly daysLeft: number;
+}
+
+const CERTIFICATE_DAYS_MIN = 7;
+
+/** What somebody should look at, one sentence each; nothing while all is well. Low pools are not among it: they refill. */
+export function troublesOf(status: NodeStatus): readonly string[] {
+  return [
+    ...status.health.reasons,
+    ...status.store.troubles.map((trouble) => `store: ${trouble}`),
+    ...status.links.flatMap(troublesOfLink),
+    ...status.ledger
+      .filter(({ balances }) => missingBytes(balances) !== 0)
+      .map(({ owner, balances }) => `the ledger of ${owner} is off by ${missingBytes(balances)} bytes`),
+    ...(status.certificates ?? [])
+      .filter(({ daysLeft }) => daysLeft < CERTIFICATE_DAYS_MIN)
+      .map(({ use, daysLeft }) =>
+        daysLeft < 0
+          ? `certificate for ${use}: expired`
+          : `certificate for ${use}: expires in ${Math.floor(daysLeft)} days`,
+      ),
+  ];
+}
+
+/** Received minus all accounts: 0, or bytes of key went where nobody knows. */
+export function missingBytes(balances: Balances): number {
+  return ACCOUNTS.reduce((rest, account) => rest - balances[account], balances.received);
+}
+
+function troublesOfLink({ neighbour, session, module, troubles }: LinkStatus): readonly string[] {
+  const why = module.reason === undefined ? "" : `: ${module.reason}`;
+  return [
+    ...(session === "down" ? ["no session with the neighbour"] : []),
+    ...(module.state === "faulty" || module.state === "absent" ? [`the module is ${module.state}${why}`] : []),
+    ...troubles,
+  ].map((trouble) => `link to ${neighbour}: ${trouble}`);
+}

@@ -1,0 +1,116 @@
+/** `qkdctl`: what an operator asks a running node at its operator port. */
+import { Command, CommanderError } from "commander";
+
+import manifest from "../../package.json" with { type: "json" };
+import { type NodeStatus, troublesOf } from "../api/operator/node-status.ts";
+import { renderStatus } from "../api/operator/status-text.ts";
+
+export const DEFAULT_URL = "http://127.0.0.1:9614";
+const ANSWER_TIMEOUT_MS = 5000;
+
+/** What scripts may rely on. */
+export const EXIT = { ok: 0, troubles: 1, usage: 2, unreachable: 69 } as const;
+
+/** What the program uses of the machine. */
+export interface Terminal {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+}
+
+const HELP = `
+Exit codes:
+  ${EXIT.ok}   the node is ready, and nothing needs a look
+  ${EXIT.troubles}   the node is not ready, or something needs a look (lines with "!")
+  ${EXIT.usage}   this command line is wrong
+  ${EXIT.unreachable}  no node answers there
+
+Examples:
+  qkdctl status
+  qkdctl status --url http://10.0.0.7:9614
+  qkdctl status --json | jq '.pools[] | {remote, direction, keys}'
+  QKDCTL_URL=http://10.0.0.7:9614 qkdctl status > /dev/null || echo "look at this node"
+`;
+
+/**
+ * Runs one command line.
+ *
+ * @param words  the words after the program's name
+ * @returns the exit code
+ */
+export async function runQkdctl(words: readonly string[], terminal: Terminal): Promise<number> {
+  let exitCode: number = EXIT.ok;
+  const program = new Command("qkdctl")
+    .description("Shows the state of a QKD trusted node (qkdnd).")
+    .version(manifest.version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand(false)
+    .addHelpText("after", HELP)
+    .showHelpAfterError('("qkdctl --help" shows what there is)')
+    .configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
+    .exitOverride();
+  program
+    .command("status")
+    .description("links, modules, pools and the ledger of key of one node; troubles first")
+    .option("--json", "print it for programs", false)
+    .option("--url <url>", `operator port of the node (default: $QKDCTL_URL, else ${DEFAULT_URL})`)
+    .addHelpText("after", HELP)
+    .action(async (options: { readonly json: boolean; readonly url?: string }) => {
+      exitCode = await showStatus(options, terminal);
+    });
+  if (words.length === 0) {
+    terminal.err(program.helpInformation() + HELP);
+    return EXIT.usage;
+  }
+  try {
+    await program.parseAsync(words, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    // Commander has printed what is wrong, or the help or version that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    throw error;
+  }
+}
+
+async function showStatus(
+  options: { readonly json: boolean; readonly url?: string },
+  { environment, out, err }: Terminal,
+): Promise<number> {
+  const given = options.url ?? environment["QKDCTL_URL"];
+  const url = URL.parse(given === undefined || given === "" ? DEFAULT_URL : given);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    err(`"${given}" is no URL; it looks like ${DEFAULT_URL}\n`);
+    return EXIT.usage;
+  }
+  const answer = await fetchStatus(new URL("status", url.href.endsWith("/") ? url : `${url.href}/`));
+  if (typeof answer === "string") {
+    err(`${answer}\n`);
+    return EXIT.unreachable;
+  }
+  out(options.json ? `${JSON.stringify(answer, undefined, 2)}\n` : renderStatus(answer));
+  return answer.health.ready && troublesOf(answer).length === 0 ? EXIT.ok : EXIT.troubles;
+}
+
+/** The status, or a sentence that says why there is none. */
+async function fetchStatus(url: URL): Promise<NodeStatus | string> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    if (!response.ok) return `${url} answers ${response.status}: is this the operator port of a qkdnd?`;
+    const answer = (await response.json()) as Partial<NodeStatus> | null;
+    if (typeof answer?.node !== "string" || answer.health === undefined) {
+      return `${url} answers, and it is no status of a qkdnd`;
+    }
+    return answer as NodeStatus;
+  } catch (error) {
+    if (error instanceof SyntaxError) return `${url} answers, and it is no status of a qkdnd`;
+    return `no answer from ${url}: ${reasonOf(error)}; is qkdnd running, and is this its operator port (--url)?`;
+  }
+}
+
+/** The system's code where there is one: "ECONNREFUSED" says more than "fetch failed". */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError") return `nothing within ${ANSWER_TIMEOUT_MS / 1000} s`;
+  const code = (error.cause as NodeJS.ErrnoException | undefined)?.code;
+  return code ?? error.message;
+}

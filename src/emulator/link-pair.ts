@@ -1,0 +1,189 @@
+/** The quantum side of a link: the same key blocks for both ends, kept until each end has acknowledged them. */
+import type { QkdModuleStatus } from "../driver/qkd-driver.ts";
+import { hexOfBytes } from "../model/byte-layout.ts";
+import type { QkdKeyId } from "../model/ids.ts";
+import { BITS_PER_BYTE, SECOND_MS } from "../model/units.ts";
+import type { Clock, MonotonicMs } from "../runtime/clock.ts";
+import type { Random } from "../runtime/random.ts";
+import type { BlockSource } from "./block-source.ts";
+
+export type LinkEnd = "a" | "b";
+export const LINK_ENDS: readonly LinkEnd[] = ["a", "b"];
+
+export interface LinkPairOptions {
+  readonly rateBps: number;
+  /** Absent where no light arrives. */
+  readonly qber: number | undefined;
+  readonly blockBytes: number;
+  /** Key that an end has not acknowledged, at most; then the pair generates no more. */
+  readonly keptBytesMax: number;
+}
+
+export interface LinkPairParts {
+  readonly blocks: BlockSource;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** A block as one end gives it. `bytes` belong to the pair. */
+export interface KeyBlock {
+  readonly number: number;
+  readonly id: QkdKeyId;
+  readonly bytes: Uint8Array;
+}
+
+const COUNTER_DIGITS = 16;
+/** Blocks come this much earlier or later than the rate says. */
+const JITTER = 0.2;
+/** Blocks that a late timer catches up with at once, in time; what is later than that was not generated. */
+const CATCH_UP_MS = 250;
+const QBER_JITTER = 0.02;
+
+interface EndState {
+  /** Blocks below are acknowledged. */
+  acknowledged: number;
+  /** Blocks below were given at least once. */
+  given: number;
+  readonly flipped: Set<number>;
+  wake: () => void;
+}
+
+export class LinkPair {
+  readonly #options: LinkPairOptions;
+  readonly #parts: LinkPairParts;
+  readonly #run: string;
+  readonly #ends: Readonly<Record<LinkEnd, EndState>> = { a: newEnd(), b: newEnd() };
+  /** Blocks `#first` to `#first + #kept.length - 1`. */
+  #kept: Uint8Array<ArrayBuffer>[] = [];
+  #first = 0;
+  #isCut = false;
+  #nextAt: MonotonicMs;
+  #cancelTimer: () => void = () => undefined;
+
+  constructor(options: LinkPairOptions, parts: LinkPairParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#run = hexOfBytes(parts.blocks.run);
+    this.#nextAt = parts.clock.monotonic();
+    this.#schedule();
+  }
+
+  get generatedBlocks(): number {
+    return this.#first + this.#kept.length;
+  }
+
+  /** `wake` is called whenever there may be something new to say at this end. */
+  onChange(end: LinkEnd, wake: () => void): void {
+    this.#ends[end].wake = wake;
+  }
+
+  status(): QkdModuleStatus {
+    const { rateBps, qber } = this.#options;
+    if (this.#isCut) return { state: "aligning", reason: "no light from the other end" };
+    if (rateBps === 0) return { state: "faulty", reason: "the loss is too high for any key" };
+    if (qber === undefined) return { state: "generating", secretKeyRateBps: rateBps };
+    return { state: "generating", qber: qber * this.#jittered(QBER_JITTER), secretKeyRateBps: rateBps };
+  }
+
+  /** The oldest block that this end has not acknowledged. */
+  firstKept(end: LinkEnd): number {
+    return this.#ends[end].acknowledged;
+  }
+
+  /** @returns undefined for an id of another run: of modules that were here before */
+  numberOf(id: QkdKeyId): number | undefined {
+    return id.startsWith(this.#run) ? Number.parseInt(id.slice(-COUNTER_DIGITS), 16) : undefined;
+  }
+
+  /** @returns undefined while there is no such block yet */
+  block(end: LinkEnd, number: number): KeyBlock | undefined {
+    const bytes = this.#kept[number - this.#first];
+    if (bytes === undefined) return undefined;
+    const state = this.#ends[end];
+    state.given = Math.max(state.given, number + 1);
+    const id = (this.#run + number.toString(16).padStart(COUNTER_DIGITS, "0")) as QkdKeyId;
+    return { number, id, bytes: state.flipped.has(number) ? withFlippedBit(bytes) : bytes };
+  }
+
+  /** This end's host has stored the block and those before it. */
+  acknowledge(end: LinkEnd, number: number): void {
+    const state = this.#ends[end];
+    state.acknowledged = Math.max(state.acknowledged, Math.min(number + 1, this.generatedBlocks));
+    const done = Math.min(this.#ends.a.acknowledged, this.#ends.b.acknowledged) - this.#first;
+    if (done <= 0) return;
+    for (const bytes of this.#kept.splice(0, done)) bytes.fill(0);
+    this.#first += done;
+    for (const { flipped } of Object.values(this.#ends)) {
+      for (const flip of flipped) if (flip < this.#first) flipped.delete(flip);
+    }
+    this.#schedule();
+  }
+
+  /** One bit of the next block that this end has not given yet is wrong, however often it is given. */
+  flipNextBit(end: LinkEnd): void {
+    const state = this.#ends[end];
+    let number = state.given;
+    while (state.flipped.has(number)) number += 1;
+    state.flipped.add(number);
+  }
+
+  /** A cut fibre: no key until it is restored. */
+  setCut(isCut: boolean): void {
+    this.#isCut = isCut;
+    this.#schedule();
+    this.#wakeBoth();
+  }
+
+  /** Stops generating, and overwrites what is kept. */
+  close(): void {
+    this.#cancelTimer();
+    for (const bytes of this.#kept) bytes.fill(0);
+    this.#kept = [];
+  }
+
+  #schedule(): void {
+    this.#cancelTimer();
+    if (this.#isCut || this.#options.rateBps === 0 || this.#isFull()) {
+      this.#cancelTimer = () => undefined;
+      return;
+    }
+    const now = this.#parts.clock.monotonic();
+    this.#nextAt = Math.max(this.#nextAt, now - CATCH_UP_MS);
+    this.#cancelTimer = this.#parts.clock.after(Math.max(0, this.#nextAt - now), () => this.#generate());
+  }
+
+  /** A full end stops both: key that one of them lacks helps nobody. */
+  #generate(): void {
+    const { rateBps, blockBytes } = this.#options;
+    const intervalMs = (blockBytes * BITS_PER_BYTE * SECOND_MS) / rateBps;
+    const now = this.#parts.clock.monotonic();
+    while (this.#nextAt <= now && !this.#isFull()) {
+      this.#kept.push(this.#parts.blocks.block(this.generatedBlocks, blockBytes));
+      this.#nextAt += intervalMs * this.#jittered(JITTER);
+    }
+    this.#schedule();
+    this.#wakeBoth();
+  }
+
+  #isFull(): boolean {
+    return (this.#kept.length + 1) * this.#options.blockBytes > this.#options.keptBytesMax;
+  }
+
+  #jittered(share: number): number {
+    return 1 + share * (2 * this.#parts.random.fraction() - 1);
+  }
+
+  #wakeBoth(): void {
+    this.#ends.a.wake();
+    this.#ends.b.wake();
+  }
+}
+
+const newEnd = (): EndState => ({ acknowledged: 0, given: 0, flipped: new Set(), wake: () => undefined });
+
+function withFlippedBit(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const flipped = new Uint8Array(new ArrayBuffer(bytes.length));
+  flipped.set(bytes);
+  flipped[bytes.length >>> 1]! ^= 1;
+  return flipped;
+}

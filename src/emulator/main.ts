@@ -1,0 +1,140 @@
+/** `qkd-emulator`: QKD modules without hardware, at pseudo-terminals. */
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { createSystemClock } from "../io/system-clock.ts";
+import { createSystemRandom } from "../io/system-random.ts";
+import { sentenceOf } from "../model/errors.ts";
+import { openScope } from "../runtime/scope.ts";
+import { parseEmulatorConfig, readEmulatorConfig, type EmulatorConfig, type LinkDescription } from "./config.ts";
+import { askControl, serveControl, type ControlRequest } from "./control.ts";
+import { FAULT_NAMES, openEmulator, type FaultName } from "./emulator.ts";
+import type { LinkEnd } from "./link-pair.ts";
+import { RATE_PROFILES, RATE_PROFILE_NAMES, type RateProfileName } from "./rate-model.ts";
+import { createStderrLog } from "./stderr-log.ts";
+
+const CONFIG_EXAMPLE = `
+A file with two links, YAML or JSON:
+
+  links:
+    - { id: a--b, a: /tmp/qkd/a-to-b, b: /tmp/qkd/b-to-a, lengthKm: 25 }
+    - { id: b--c, a: /tmp/qkd/b-to-c, b: /tmp/qkd/c-to-b, rateBps: 50000, blockBytes: 4096 }
+  control: /tmp/qkd/control
+
+Per link: id, a, b (names to be made for the two terminals); lengthKm with profile, or rateBps; blockBytes (1 to 65536),
+keptBytes (key kept for an end that has not acknowledged it), seed (the same key each time: for tests only).
+
+When every terminal is there, one line is printed: {"ready":true,"links":[...]}. SIGTERM and SIGINT end it.`;
+
+const PROFILES = RATE_PROFILE_NAMES.map((name) => `  ${name.padEnd(10)} ${RATE_PROFILES[name].about}`).join("\n");
+
+const FAULTS = `
+  unplug   the terminal of that end goes away: its host's line hangs up
+  plug     it comes back under the same name
+  garbage  random bytes in the line, between two frames and in the middle of one
+  flip     one bit of that end's next key block is wrong; only a proof of equality can find it
+  cut      no light: no key at either end until restore
+  stall    that end keeps its line open and says nothing until restore
+  restore  undoes cut and stall
+  status   (without LINK) prints every link
+
+Without "a" or "b" it is done to both ends. Exit code 0: done; 1: not done, and why.`;
+
+interface LinkOptions {
+  readonly id: string;
+  readonly a: string;
+  readonly b: string;
+  readonly lengthKm?: number;
+  readonly profile: RateProfileName;
+  readonly rate?: number;
+  readonly blockBytes?: number;
+  readonly seed?: string;
+  readonly control?: string;
+}
+
+function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("It is not a number.");
+  return value;
+}
+
+const program = new Command("qkd-emulator")
+  .description("QKD modules without hardware: both ends of each link give the same key blocks, at pseudo-terminals.")
+  .addHelpText("after", "\nTry it:\n  qkd-emulator link --a /tmp/qkd-a --b /tmp/qkd-b --length-km 25");
+
+program
+  .command("run")
+  .description("plays the links of a file until it is told to end")
+  .requiredOption("--config <file>", "YAML or JSON")
+  .option("--control <path>", "unix socket for `qkd-emulator ctl` (instead of the file's)")
+  .addHelpText("after", CONFIG_EXAMPLE)
+  .action(async (options: { config: string; control?: string }) => {
+    const config = await readEmulatorConfig(options.config);
+    await run({ ...config, control: options.control ?? config.control });
+  });
+
+program
+  .command("link")
+  .description("plays one link until it is told to end")
+  .requiredOption("--a <path>", "name to be made for the terminal of one module")
+  .requiredOption("--b <path>", "name to be made for the terminal of the other")
+  .option("--id <name>", "the link's name", "link")
+  .option("--length-km <km>", "length of the fibre", number)
+  .addOption(new Option("--profile <name>", "kind of equipment").choices(RATE_PROFILE_NAMES).default("t12-fit"))
+  .option("--rate <bit/s>", "secret key rate, instead of one worked out from the length", number)
+  .option("--block-bytes <n>", "bytes of each key block, 1 to 65536", number)
+  .option("--seed <text>", "the same key each time: for tests only")
+  .option("--control <path>", "unix socket for `qkd-emulator ctl`")
+  .addHelpText("after", `\nProfiles:\n${PROFILES}`)
+  .action(async ({ rate, control, ...others }: LinkOptions) => {
+    const link: LinkDescription = { ...others, ...(rate === undefined ? {} : { rateBps: rate }) };
+    await run(parseEmulatorConfig({ links: [link], ...(control === undefined ? {} : { control }) }));
+  });
+
+program
+  .command("ctl")
+  .description("makes a running emulator misbehave, or behave again")
+  .requiredOption("--control <path>", "unix socket of the running emulator")
+  .addArgument(new Argument("<command>").choices([...FAULT_NAMES, "status"]))
+  .argument("[link]", "the link's id")
+  .addArgument(new Argument("[end]", "one end only").choices(["a", "b"]))
+  .addHelpText("after", FAULTS)
+  .action(async (name: FaultName | "status", link: string | undefined, end: LinkEnd | undefined, options) => {
+    await control((options as { control: string }).control, name, link, end);
+  });
+
+async function run(config: EmulatorConfig): Promise<void> {
+  const log = createStderrLog();
+  const scope = openScope("qkd-emulator", log);
+  const parts = { clock: createSystemClock(), random: createSystemRandom(), log };
+  try {
+    const emulator = await openEmulator(config.links, parts, scope);
+    if (config.control !== undefined) await serveControl(config.control, emulator, scope);
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void scope.close());
+    const links = config.links.map(({ id, a, b, rateBps, qber, blockBytes }) => ({
+      id,
+      a,
+      b,
+      rateBps,
+      qber,
+      blockBytes,
+    }));
+    process.stdout.write(`${JSON.stringify({ ready: true, links })}\n`);
+  } catch (error) {
+    await scope.close(error);
+  }
+  await scope.closed;
+}
+
+async function control(path: string, name: FaultName | "status", link?: string, end?: LinkEnd): Promise<void> {
+  if (name !== "status" && link === undefined) throw new Error(`${name} needs the id of a link`);
+  const request: ControlRequest = name === "status" ? { do: name } : { do: name, link: link!, end };
+  const reply = await askControl(path, request);
+  if (!reply.ok) throw new Error(reply.error);
+  process.stdout.write(`${JSON.stringify(reply.links, undefined, 2)}\n`);
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`qkd-emulator: ${sentenceOf(error)}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,207 @@
+/**
+ * The witness's side of pads: records and erases each segment that the neighbour opens, then takes each of its ranges once.
+ *
+ * Openings are witnessed in order of names and each name once: an owner whose disk went back in time finds its names used
+ * up here, and cannot spend them again.
+ */
+import { hexOfBytes } from "../model/byte-layout.ts";
+import type { SegmentName } from "../model/ids.ts";
+import type { KeyMaterial } from "../model/key-material.ts";
+import { RangeSet } from "../model/range-set.ts";
+import type { SegmentClosing, SegmentOpening } from "../peer/peer-messages.ts";
+import { Bell } from "../runtime/bell.ts";
+import { readFrame } from "./hop-frame.ts";
+import type { LinkParts } from "./link-parts.ts";
+import type { SegmentRecord } from "./link-records.ts";
+import { TAG_PAD_BYTES, tagVerifies } from "./one-time-tag.ts";
+import { framesHashKey, openingVerifies, SEGMENT_HEADER_BYTES, witnessedTag } from "./segment-tags.ts";
+
+const OPENINGS_WAITING_MAX = 64;
+/** More open at once than any owner of ours opens ahead: the neighbour does not close what it has used up. */
+const OPEN_MAX = 16;
+
+interface OpenSegment {
+  readonly material: KeyMaterial;
+  readonly lengthBytes: number;
+  readonly used: RangeSet;
+  failures: number;
+}
+
+/** What a frame brought, verified. `pad` is a view of key that is erased when `release` is called. */
+export interface OpenedFrame {
+  readonly header: Uint8Array;
+  readonly ciphertext: Uint8Array;
+  readonly pad: Uint8Array;
+  /** Erases the pad. To be called in the same turn of the event loop. */
+  release(): void;
+}
+
+export type FrameRefusal = "tag-wrong" | "not-open" | "used-before" | "malformed";
+
+export class InboundPads {
+  readonly #parts: LinkParts;
+  readonly #bell = new Bell();
+  readonly #open = new Map<SegmentName, OpenSegment>();
+  #waiting: (SegmentOpening | SegmentClosing)[] = [];
+
+  constructor(parts: LinkParts) {
+    this.#parts = parts;
+  }
+
+  get openBytes(): number {
+    let bytes = 0;
+    for (const segment of this.#open.values()) bytes += restOf(segment);
+    return bytes;
+  }
+
+  /**
+   * Opens a frame: its range is marked as used once the tag verifies, and never taken again. A frame that does not verify
+   * changes nothing but a count; above a bound its segment is closed.
+   */
+  openFrame(bytes: Uint8Array): OpenedFrame | FrameRefusal {
+    const frame = readFrame(bytes);
+    const segment = this.#open.get(frame.segment);
+    if (segment === undefined) return "not-open";
+    const tagAt = frame.padOffset + frame.ciphertext.length;
+    const to = tagAt + TAG_PAD_BYTES;
+    if (frame.padOffset < SEGMENT_HEADER_BYTES || to > segment.lengthBytes) return "malformed";
+    if (segment.used.intersects(frame.padOffset, to)) return "used-before";
+    const verified = segment.material.expose((key) =>
+      tagVerifies(framesHashKey(key), key.subarray(tagAt, to), [frame.covered], frame.tag),
+    );
+    if (!verified) return this.#tagFailed(frame.segment, segment);
+    segment.used.add(frame.padOffset, to);
+    const { ledger, vault } = this.#parts.stock;
+    vault.ledger.move({ owner: ledger, from: "open", to: "pads", bytes: frame.ciphertext.length });
+    vault.ledger.move({ owner: ledger, from: "open", to: "tags", bytes: TAG_PAD_BYTES });
+    return {
+      header: frame.header,
+      ciphertext: frame.ciphertext,
+      pad: segment.material.expose((key) => key.subarray(frame.padOffset, tagAt)),
+      release: () => {
+        if (!segment.material.erased) segment.material.expose((key) => key.fill(0, frame.padOffset, to));
+      },
+    };
+  }
+
+  /** Witnesses openings, in order, until `signal` aborts; then all that is open is erased. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const message = this.#waiting.shift();
+      if (message === undefined) await this.#bell.heard(signal);
+      else if (message.kind === "segment-opening") await this.#witness(message);
+      else this.#close(message.segment, message.reason === "exhausted" ? "tails" : "burned");
+    }
+    for (const { material } of this.#open.values()) material.erase();
+    this.#open.clear();
+  }
+
+  /** @returns false when more wait than a well-behaved neighbour sends: its session should end */
+  receive(message: SegmentOpening): boolean {
+    if (this.#waiting.length >= OPENINGS_WAITING_MAX) return false;
+    this.#waiting.push(message);
+    this.#bell.ring();
+    return true;
+  }
+
+  /** Behind the frames that came before it. @returns as `receive` */
+  closing(message: SegmentClosing): boolean {
+    if (this.#open.has(message.segment)) {
+      this.#close(message.segment, message.reason === "exhausted" ? "tails" : "burned");
+      return true;
+    }
+    if (this.#waiting.length >= OPENINGS_WAITING_MAX) return false;
+    this.#waiting.push(message); // its opening may still wait
+    this.#bell.ring();
+    return true;
+  }
+
+  /** @param open  what the neighbour has open; undefined when its process started anew, so that it has nothing */
+  sessionUp(open: readonly SegmentName[] | undefined): void {
+    this.#waiting = [];
+    for (const name of [...this.#open.keys()]) {
+      if (open?.includes(name) !== true) this.#close(name, "burned");
+    }
+  }
+
+  async #witness({ segment: name, tag, mark }: SegmentOpening): Promise<void> {
+    const { stock, link, selfEnd, metrics, log, limits } = this.#parts;
+    const held = this.#open.get(name);
+    if (held !== undefined) return this.#sendWitnessed(name, held.material); // a repeat: the same bytes again
+    const record = stock.segment(name);
+    if (record === undefined || record.owner === selfEnd || name <= stock.state.witnessedUpTo) {
+      log.warn("opening refused: the name was used before, or is not held", { segment: name });
+      this.#parts.send({ kind: "segment-closing", segment: name, reason: "refused" });
+      return;
+    }
+    if (this.#open.size >= Math.max(OPEN_MAX, 2 * limits.openAhead)) {
+      this.#parts.send({ kind: "segment-closing", segment: name, reason: "refused" });
+      return;
+    }
+    const material = await stock.readSegment(record);
+    if (material === undefined) return this.#lost(name);
+    if (!material.expose((bytes) => openingVerifies(bytes, { link, segment: name }, tag))) {
+      material.erase();
+      metrics.tagFailures.add({ link });
+      log.warn("opening tag wrong", { segment: name });
+      return; // nothing changes: whoever sent it does not hold the key
+    }
+    if (stock.segment(name) === undefined) return material.erase(); // withdrawn while it was read
+    await this.#record(name, record, mark);
+    const lengthBytes = record.lengthBytes;
+    this.#open.set(name, { material, lengthBytes, used: new RangeSet(), failures: 0 });
+    metrics.openings.add({ link, role: "witness" });
+    this.#sendWitnessed(name, material);
+  }
+
+  /** Durable, and erased from disk, before the owner hears of it. */
+  async #record(name: SegmentName, record: SegmentRecord, mark: Uint8Array): Promise<void> {
+    const { stock, selfEnd } = this.#parts;
+    const transaction = stock.vault.transaction();
+    if (record.phase === "proposed") stock.putSegment(transaction, name, { ...record, phase: "agreed" });
+    stock.destroySegment(transaction, name, "open");
+    transaction.move({ owner: stock.ledger, from: "open", to: "tags", bytes: SEGMENT_HEADER_BYTES });
+    for (const [skipped, other] of stock.segments()) {
+      if (skipped < name && other.owner !== selfEnd) stock.destroySegment(transaction, skipped, "burned");
+    }
+    stock.setState(transaction, { witnessedUpTo: name, peerMark: hexOfBytes(mark) });
+    await stock.vault.commit(transaction);
+  }
+
+  async #lost(name: SegmentName): Promise<void> {
+    const { stock, log } = this.#parts;
+    log.error("a segment could not be read back from the store: burned", { segment: name });
+    const transaction = stock.vault.transaction();
+    if (stock.segment(name) !== undefined) stock.destroySegment(transaction, name, "burned");
+    await stock.vault.commit(transaction);
+    this.#parts.send({ kind: "segment-closing", segment: name, reason: "refused" });
+  }
+
+  #sendWitnessed(name: SegmentName, material: KeyMaterial): void {
+    const tag = material.expose((bytes) => witnessedTag(bytes, { link: this.#parts.link, segment: name }));
+    this.#parts.send({ kind: "segment-witnessed", segment: name, tag });
+  }
+
+  #tagFailed(name: SegmentName, segment: OpenSegment): FrameRefusal {
+    const { metrics, link, limits, troubles } = this.#parts;
+    metrics.tagFailures.add({ link });
+    segment.failures += 1;
+    if (segment.failures >= limits.tagFailuresMax) {
+      troubles.happened(`${segment.failures} frames under segment ${name} did not verify: closed`);
+      this.#close(name, "burned");
+      this.#parts.send({ kind: "segment-closing", segment: name, reason: "tag-failures" });
+    }
+    return "tag-wrong";
+  }
+
+  #close(name: SegmentName, to: "tails" | "burned"): void {
+    const segment = this.#open.get(name);
+    if (segment === undefined) return;
+    this.#open.delete(name);
+    segment.material.erase();
+    const { ledger, vault } = this.#parts.stock;
+    vault.ledger.move({ owner: ledger, from: "open", to, bytes: restOf(segment) });
+  }
+}
+
+const restOf = (segment: OpenSegment): number => segment.lengthBytes - SEGMENT_HEADER_BYTES - segment.used.bytes;

@@ -1,0 +1,63 @@
+/** Metrics of QKD links (names after ETSI GS QKD 015 and ITU-T Y.3807 where those have one). */
+import type { Counter, Gauge, MetricsRegistry } from "../runtime/metrics.ts";
+
+export interface LinkMetrics {
+  readonly secretKeyRate: Gauge<"link">;
+  readonly qber: Gauge<"link">;
+  readonly status: Gauge<"link" | "status">;
+  readonly stockBits: Gauge<"link" | "state">;
+  readonly keyBits: Gauge<"link" | "use">;
+  readonly sessions: Gauge<"link">;
+  readonly segments: Counter<"link" | "result">;
+  readonly openings: Counter<"link" | "role">;
+  readonly tagFailures: Counter<"link">;
+  readonly deviceFaults: Gauge<"link" | "fault">;
+}
+
+export function createLinkMetrics(registry: MetricsRegistry): LinkMetrics {
+  const link = ["link"] as const;
+  return {
+    secretKeyRate: registry.gauge({
+      name: "qkdn_link_skr_bits_per_second",
+      help: "Secret key rate that the module reports (ETSI GS QKD 015: skr).",
+      labels: link,
+    }),
+    qber: registry.gauge({ name: "qkdn_link_qber_ratio", help: "Quantum bit error rate, 0 to 1.", labels: link }),
+    status: registry.gauge({
+      name: "qkdn_link_status",
+      help: "1 for the state that the link is in (ETSI GS QKD 015: link status).",
+      labels: ["link", "status"],
+    }),
+    stockBits: registry.gauge({
+      name: "qkdn_link_stock_bits",
+      help: "Key held: quarantine, outbound, inbound, open.",
+      labels: ["link", "state"],
+    }),
+    keyBits: registry.gauge({
+      name: "qkdn_link_key_bits",
+      help: "Where all key of the link went since the store began; received is the sum of all other uses.",
+      labels: ["link", "use"],
+    }),
+    sessions: registry.gauge({ name: "qkdn_link_session_up", help: "1 while the KM link is up.", labels: link }),
+    segments: registry.counter({
+      name: "qkdn_link_segments_total",
+      help: "Link segments by result of the agreement.",
+      labels: ["link", "result"],
+    }),
+    openings: registry.counter({
+      name: "qkdn_link_openings_total",
+      help: "Link segments opened, as owner or as witness.",
+      labels: ["link", "role"],
+    }),
+    tagFailures: registry.counter({
+      name: "qkdn_link_tag_failures_total",
+      help: "One-time tags that did not verify.",
+      labels: link,
+    }),
+    deviceFaults: registry.gauge({
+      name: "qkdn_link_device_faults",
+      help: "What went wrong on the module's line since it was opened.",
+      labels: ["link", "fault"],
+    }),
+  };
+}

@@ -1,0 +1,179 @@
+/** The leader's side of agreement: picks keys that both ends have, proposes segments, takes the answers. */
+import { bytesOfHex, hexOfBytes } from "../model/byte-layout.ts";
+import { segmentName, type QkdKeyId, type SegmentName } from "../model/ids.ts";
+import { idsOf } from "../model/qkd-key-runs.ts";
+import type { Agreement, Disagreement, Inventory } from "../peer/peer-messages.ts";
+import { SEGMENT_BYTES_MIN, type LinkParts } from "./link-parts.ts";
+import type { SegmentRecord } from "./link-records.ts";
+import { encodeManifest, type LinkEnd } from "./manifest.ts";
+import { idRunsOf, keyRunsOf, keysOf, type QuarantinedKey } from "./quarantine.ts";
+import { answerTag, proposalTag, SEGMENT_HEADER_BYTES } from "./segment-tags.ts";
+
+const PEER_IDS_MAX = 1_000_000;
+/** Neither direction gets less than this share of new segments, whatever the demand. */
+const SHARE_MIN = 0.1;
+
+export class Proposer {
+  readonly #parts: LinkParts;
+  readonly #demandShare: () => number;
+  readonly #onStock: () => void;
+  readonly #peerIds = new Set<QkdKeyId>();
+  /** The answer that each proposal under way has to bring. */
+  readonly #expected = new Map<SegmentName, string>();
+  #number = 0;
+
+  /** @param demandShare  which part of the link's pad demand is ours, 0 to 1 */
+  constructor(parts: LinkParts, demandShare: () => number, onStock: () => void) {
+    this.#parts = parts;
+    this.#demandShare = demandShare;
+    this.#onStock = onStock;
+  }
+
+  peerHas(id: QkdKeyId): boolean {
+    return this.#peerIds.has(id);
+  }
+
+  inventory(message: Inventory): void {
+    for (const id of idsOf(message.runs)) {
+      if (this.#peerIds.size >= PEER_IDS_MAX) return;
+      this.#peerIds.add(id);
+    }
+  }
+
+  /** Repeats, byte for byte, what is durable and unanswered. */
+  async sessionUp(): Promise<void> {
+    const { stock } = this.#parts;
+    for (const [segment, record] of stock.segments()) {
+      if (record.phase !== "proposed") continue;
+      using material = await stock.readSegment(record);
+      if (material === undefined) {
+        await this.disagreed({ kind: "disagreement", segment, reason: "stale", missing: [] });
+        continue;
+      }
+      const manifest = bytesOfHex(record.manifest);
+      this.#expected.set(segment, hexOfBytes(material.expose((bytes) => answerTag(bytes, manifest))));
+      this.#parts.send({ kind: "proposal", segment, manifest, tag: bytesOfHex(record.tag) });
+    }
+  }
+
+  sessionDown(): void {
+    this.#peerIds.clear();
+    this.#expected.clear();
+  }
+
+  /** Proposes one segment if there is enough. @returns whether it did */
+  async propose(): Promise<boolean> {
+    const { stock, limits, clock, link } = this.#parts;
+    if (this.#expected.size >= limits.proposalsInFlightMax) return false;
+    const keys = this.#pick();
+    if (keys === undefined) return false;
+    using material = await stock.readKeysOrBurn(keys);
+    if (material === undefined) return true;
+    const segment = segmentName(stock.vault.epoch, ++this.#number);
+    const owner = this.#chooseOwner();
+    const expiresAt = Math.floor(clock.wall() + limits.keyLifetimeMs);
+    const lengthBytes = material.lengthBytes;
+    const manifest = encodeManifest({ link, segment, owner, lengthBytes, expiresAt, runs: idRunsOf(keyRunsOf(keys)) });
+    const [tag, answer] = material.expose((bytes) => [proposalTag(bytes, manifest), answerTag(bytes, manifest)]);
+    this.#expected.set(segment, hexOfBytes(answer));
+    const transaction = stock.vault.transaction();
+    const chunks = await stock.takeKeys(transaction, keys);
+    const texts = { manifest: hexOfBytes(manifest), tag: hexOfBytes(tag) };
+    stock.putSegment(transaction, segment, { phase: "proposed", owner, lengthBytes, expiresAt, chunks, ...texts });
+    await stock.vault.commit(transaction); // from here on these bytes are this proposal's, also after a crash
+    this.#parts.send({ kind: "proposal", segment, manifest, tag });
+    return true;
+  }
+
+  async agreed({ segment, tag }: Agreement): Promise<void> {
+    const { stock, metrics, link } = this.#parts;
+    const record = stock.segment(segment);
+    if (record?.phase !== "proposed") return; // an opening confirmed it first, or it is gone
+    if (this.#expected.get(segment) !== hexOfBytes(tag)) {
+      metrics.tagFailures.add({ link });
+      return this.disagreed({ kind: "disagreement", segment, reason: "mismatch", missing: [] });
+    }
+    this.#expected.delete(segment);
+    this.#forgetPeerIds(record);
+    const transaction = stock.vault.transaction();
+    stock.putSegment(transaction, segment, agreedRecord(record, hexOfBytes(tag)));
+    await stock.vault.commit(transaction);
+    metrics.segments.add({ link, result: "agreed" });
+    this.#onStock();
+  }
+
+  async disagreed({ segment, reason, missing }: Disagreement): Promise<void> {
+    const { stock, metrics, link, log, troubles } = this.#parts;
+    const record = stock.segment(segment);
+    this.#expected.delete(segment);
+    if (record === undefined) return;
+    const transaction = stock.vault.transaction();
+    if (record.phase === "proposed" && reason === "missing") {
+      const burned = new Set<QkdKeyId>([...headerKeys(record), ...missing]);
+      stock.forgetSegment(transaction, segment);
+      await stock.returnKeys(transaction, record, burned);
+      for (const id of burned) this.#peerIds.delete(id);
+    } else {
+      stock.destroySegment(transaction, segment, reason === "mismatch" ? "discarded" : "burned");
+      this.#forgetPeerIds(record);
+    }
+    await stock.vault.commit(transaction);
+    metrics.segments.add({ link, result: reason });
+    log.warn("segment not agreed", { segment, reason, missing: missing.length });
+    if (reason === "mismatch") troubles.happened(`the ends hold different bits in segment ${segment}: discarded`);
+  }
+
+  /** Keys that both ends have, oldest first, when they fill a segment or have waited long enough. */
+  #pick(): QuarantinedKey[] | undefined {
+    const { stock, limits, clock } = this.#parts;
+    const picked: QuarantinedKey[] = [];
+    let bytes = 0;
+    let full = false;
+    for (const key of stock.quarantine.keys()) {
+      if (!this.#peerIds.has(key.id)) continue;
+      if (bytes + key.lengthBytes > limits.segmentBytes && bytes > 0) {
+        full = true;
+        break;
+      }
+      picked.push(key);
+      bytes += key.lengthBytes;
+      full = bytes >= limits.segmentBytes;
+    }
+    const oldest = picked[0];
+    if (oldest === undefined || bytes < SEGMENT_BYTES_MIN) return undefined;
+    const old = clock.wall() - oldest.chunk.receivedAt >= limits.segmentAgeMaxMs;
+    return full || old ? picked : undefined;
+  }
+
+  /** The direction that has less stock for its share of the demand. Equal shares make them alternate. */
+  #chooseOwner(): LinkEnd {
+    const share = Math.min(1 - SHARE_MIN, Math.max(SHARE_MIN, this.#demandShare()));
+    const ours = this.#parts.stock.heldBytes("leader") / share;
+    const theirs = this.#parts.stock.heldBytes("follower") / (1 - share);
+    return ours <= theirs ? "leader" : "follower";
+  }
+
+  #forgetPeerIds(record: SegmentRecord): void {
+    for (const chunk of record.chunks) for (const { id } of keysOf(chunk)) this.#peerIds.delete(id);
+  }
+}
+
+/** An agreed segment keeps what an opening needs, and the tag; which keys it was made of matters no more. */
+export function agreedRecord(record: SegmentRecord, tag: string): SegmentRecord {
+  const chunks = record.chunks.map((chunk) => ({ ...chunk, keys: [] }));
+  return { ...record, phase: "agreed", chunks, manifest: "", tag };
+}
+
+/** The keys that the first 96 bytes come from: they have been under a tag, so nothing else may be. */
+function headerKeys(record: SegmentRecord): QkdKeyId[] {
+  const ids: QkdKeyId[] = [];
+  let bytes = 0;
+  for (const chunk of record.chunks) {
+    for (const key of keysOf(chunk)) {
+      if (bytes >= SEGMENT_HEADER_BYTES) return ids;
+      ids.push(key.id);
+      bytes += key.lengthBytes;
+    }
+  }
+  return ids;
+}

@@ -1,0 +1,248 @@
+/** One QKD link as this node sees it: a module on our side, a neighbour, and the key shared with it. */
+import type { DriverHost, QkdDriver, QkdModuleIdentity, QkdModuleStatus } from "../driver/qkd-driver.ts";
+import { linkEnds, linkIdBetween, type Incarnation, type LinkId, type NodeId } from "../model/ids.ts";
+import type { Control, Frame, Hello, PeerMessage, RelayAnswer } from "../peer/peer-messages.ts";
+import type { PeerSession, PeerTransport } from "../peer/peer-transport.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { Random } from "../runtime/random.ts";
+import type { Scope } from "../runtime/scope.ts";
+import type { KeyVault } from "../store/key-vault.ts";
+import type { Balances } from "../store/ledger.ts";
+import { InboundPads, type FrameRefusal, type OpenedFrame } from "./inbound-pads.ts";
+import { createKeyAgreement, type KeyAgreement } from "./key-agreement.ts";
+import type { LinkLimits, LinkParts } from "./link-parts.ts";
+import type { LinkMetrics } from "./link-metrics.ts";
+import { LinkSession } from "./link-session.ts";
+import { LinkStock } from "./link-stock.ts";
+import { judgeMark, type MarkJudgement } from "./mark.ts";
+import { createModuleIntake } from "./module-intake.ts";
+import { OutboundPads } from "./outbound-pads.ts";
+import { PadDemand } from "./pad-demand.ts";
+import { helloOf, reconcile } from "./reconciliation.ts";
+import { TroubleLog } from "./trouble-log.ts";
+
+export interface QkdLinkParts {
+  readonly self: NodeId;
+  readonly neighbour: NodeId;
+  readonly incarnation: Incarnation;
+  readonly vault: KeyVault;
+  readonly transport: PeerTransport;
+  readonly driver: QkdDriver;
+  readonly driverConfig: unknown;
+  readonly host: DriverHost;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: LinkMetrics;
+  /** The neighbour proved that our disk went back in time. Awaited before the session goes on. */
+  readonly onRollback: (link: LinkId, judgement: MarkJudgement & { kind: "rolled-back" }) => Promise<void>;
+}
+
+/** What the relay gets from a link. */
+export interface LinkListener {
+  frame(link: QkdLink, frame: Frame): void;
+  relayAnswer(link: QkdLink, answer: RelayAnswer): void;
+  control(link: QkdLink, control: Control): void;
+  /** More pad may be spent towards the neighbour than before. */
+  padsAvailable(link: QkdLink): void;
+  down(link: QkdLink): void;
+}
+
+export interface LinkReport {
+  readonly link: LinkId;
+  readonly neighbour: NodeId;
+  readonly sessionUp: boolean;
+  readonly skewMs: number;
+  readonly module: { readonly identity: QkdModuleIdentity; readonly status: QkdModuleStatus } | undefined;
+  readonly quarantineBytes: number;
+  readonly outboundBytes: number;
+  readonly inboundBytes: number;
+  readonly openOutboundBytes: number;
+  readonly openInboundBytes: number;
+  readonly balances: Balances;
+  readonly troubles: readonly string[];
+}
+
+export interface QkdLink {
+  readonly id: LinkId;
+  readonly neighbour: NodeId;
+  /** False without a session, or when its line is full: the message was not sent. */
+  send(message: PeerMessage): boolean;
+  readonly up: boolean;
+  /** Payload that could be sent at once. */
+  padBytesAvailable(): number;
+  /** See `OutboundPads.seal`. */
+  seal: OutboundPads["seal"];
+  openFrame(frame: Frame): OpenedFrame | FrameRefusal;
+  /** Takes a session that the neighbour opened. */
+  adopt(session: PeerSession): void;
+  /** Burns all that is shared and not open: after a rollback. */
+  burnStock(): Promise<void>;
+  report(): LinkReport;
+}
+
+/** Opens the link: its stock is recovered when this returns; module and neighbour are looked for from then on. */
+export async function openQkdLink(
+  parts: QkdLinkParts,
+  limits: LinkLimits,
+  listener: LinkListener,
+  scope: Scope,
+): Promise<QkdLink> {
+  const id = linkIdBetween(parts.self, parts.neighbour);
+  const stock = new LinkStock(id, parts.vault);
+  await stock.recover();
+  return new OpenQkdLink(parts, limits, listener, stock, scope);
+}
+
+class OpenQkdLink implements QkdLink {
+  readonly id: LinkId;
+  readonly neighbour: NodeId;
+  readonly seal: OutboundPads["seal"];
+  readonly #parts: QkdLinkParts;
+  readonly #listener: LinkListener;
+  readonly #link: LinkParts;
+  readonly #session: LinkSession;
+  readonly #agreement: KeyAgreement;
+  readonly #outbound: OutboundPads;
+  readonly #inbound: InboundPads;
+  readonly #demand: PadDemand;
+  readonly #module: ReturnType<typeof createModuleIntake>;
+
+  constructor(parts: QkdLinkParts, limits: LinkLimits, listener: LinkListener, stock: LinkStock, scope: Scope) {
+    const { self, neighbour, clock, metrics } = parts;
+    this.id = stock.link;
+    this.neighbour = neighbour;
+    this.#parts = parts;
+    this.#listener = listener;
+    const log = parts.log.child({ link: this.id });
+    const selfEnd = linkEnds(this.id)[0] === self ? "leader" : "follower";
+    const troubles = new TroubleLog(clock);
+    const send = (message: PeerMessage): boolean => this.#session.send(message);
+    this.#link = { link: this.id, self, neighbour, selfEnd, stock, clock, log, metrics, troubles, limits, send };
+    this.#outbound = new OutboundPads(this.#link, () => listener.padsAvailable(this));
+    this.#inbound = new InboundPads(this.#link);
+    this.#demand = new PadDemand(clock, () => this.#outbound.spentBytes);
+    const onStock = (): void => this.#outbound.stockChanged();
+    this.#agreement = createKeyAgreement(this.#link, () => this.#demand.ownShare(), onStock);
+    this.#session = new LinkSession(this.#link, this.#rooms(), parts.random);
+    const onStored: Parameters<typeof createModuleIntake>[0]["onStored"] = (chunks) =>
+      this.#agreement.keysStored(chunks);
+    this.#module = createModuleIntake({ ...parts, link: this.#link, onStored });
+    this.seal = (payloadMax, headerFor, fill) => this.#outbound.seal(payloadMax, headerFor, fill);
+    this.#spawnAll(scope);
+  }
+
+  get up(): boolean {
+    return this.#session.up;
+  }
+
+  send(message: PeerMessage): boolean {
+    return this.#session.send(message);
+  }
+
+  padBytesAvailable(): number {
+    return this.#outbound.availableBytes();
+  }
+
+  openFrame(frame: Frame): OpenedFrame | FrameRefusal {
+    return this.#inbound.openFrame(frame.bytes);
+  }
+
+  adopt(session: PeerSession): void {
+    this.#session.adopt(session);
+  }
+
+  async burnStock(): Promise<void> {
+    const { stock } = this.#link;
+    const transaction = stock.vault.transaction();
+    for (const [name] of stock.segments()) stock.destroySegment(transaction, name, "burned");
+    await stock.vault.commit(transaction);
+  }
+
+  report(): LinkReport {
+    const { stock, selfEnd, troubles } = this.#link;
+    const module = this.#module.module();
+    return {
+      link: this.id,
+      neighbour: this.neighbour,
+      sessionUp: this.#session.up,
+      skewMs: this.#session.skewMs,
+      module: module === undefined ? undefined : { identity: module.identity, status: module.status() },
+      quarantineBytes: stock.quarantine.bytes,
+      outboundBytes: stock.heldBytes(selfEnd),
+      inboundBytes: stock.heldBytes(selfEnd === "leader" ? "follower" : "leader"),
+      openOutboundBytes: this.#outbound.openBytes,
+      openInboundBytes: this.#inbound.openBytes,
+      balances: stock.vault.ledger.balances(stock.ledger),
+      troubles: troubles.sentences(),
+    };
+  }
+
+  #spawnAll(scope: Scope): void {
+    scope.spawn("agreement", (signal) => this.#agreement.run(signal));
+    scope.spawn("outbound pads", (signal) => this.#outbound.run(signal));
+    scope.spawn("inbound pads", (signal) => this.#inbound.run(signal));
+    scope.spawn("session", (signal) => this.#session.run(this.#parts.transport, signal));
+    const intake = scope.child("intake");
+    intake.spawn("module", () => this.#module.run(intake));
+  }
+
+  #rooms(): ConstructorParameters<typeof LinkSession>[1] {
+    return {
+      hello: () => helloOf(this.#link, this.#parts.incarnation, this.#outbound.openNames),
+      greeted: (hello, peerIsNew) => this.#greeted(hello, peerIsNew),
+      message: (message) => this.#message(message),
+      down: () => this.#down(),
+      demandBytesPerSecond: () => this.#demand.ownBytesPerSecond(),
+    };
+  }
+
+  async #greeted(hello: Hello, peerIsNew: boolean): Promise<void> {
+    const judgement = judgeMark(this.#parts.vault, hello.returnedMark);
+    if (judgement.kind === "rolled-back") await this.#parts.onRollback(this.id, judgement);
+    if (judgement.kind === "not-ours") {
+      this.#link.log.warn("the neighbour keeps a mark of an earlier store of ours");
+    }
+    await reconcile(this.#link, hello);
+    this.#inbound.sessionUp(peerIsNew ? undefined : hello.open);
+    this.#outbound.sessionUp(peerIsNew);
+    this.#agreement.sessionUp();
+  }
+
+  #down(): void {
+    this.#outbound.sessionDown();
+    this.#agreement.sessionDown();
+    this.#listener.down(this);
+  }
+
+  #message(message: Exclude<PeerMessage, Hello>): boolean {
+    switch (message.kind) {
+      case "heartbeat":
+        this.#demand.peerSays(message.demandBytesPerSecond);
+        return true;
+      case "inventory":
+      case "proposal":
+      case "agreement":
+      case "disagreement":
+        return this.#agreement.receive(message);
+      case "segment-opening":
+        return this.#inbound.receive(message);
+      case "segment-witnessed":
+        this.#outbound.witnessed(message);
+        return true;
+      case "segment-closing":
+        this.#outbound.closed(message);
+        return this.#inbound.closing(message);
+      case "frame":
+        this.#listener.frame(this, message);
+        return true;
+      case "relay-answer":
+        this.#listener.relayAnswer(this, message);
+        return true;
+      case "control":
+        this.#listener.control(this, message);
+        return true;
+    }
+  }
+}

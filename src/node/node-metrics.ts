@@ -1,0 +1,55 @@
+/** Sets the gauges of a node from its state, right before each scrape. */
+import type { LinkReport } from "../link/qkd-link.ts";
+import type { LinkMetrics } from "../link/link-metrics.ts";
+import { BITS_PER_BYTE } from "../model/units.ts";
+import type { PoolView } from "../pre-establishment/pre-establishment-strategy.ts";
+import type { PreEstablishmentMetrics } from "../pre-establishment/pre-establishment-metrics.ts";
+import type { PoolId } from "../relay/pool-records.ts";
+import type { RelayMetrics } from "../relay/relay-metrics.ts";
+import { ACCOUNTS, type Balances } from "../store/ledger.ts";
+
+const USES = ["received", ...ACCOUNTS] as const;
+const STATUSES = ["ACTIVE", "PASSIVE", "PENDING", "OFF"] as const;
+
+export function collectLink(metrics: LinkMetrics, report: LinkReport): void {
+  const { link } = report;
+  const status = report.module?.status;
+  metrics.sessions.set({ link }, report.sessionUp ? 1 : 0);
+  metrics.secretKeyRate.set({ link }, status?.state === "generating" ? (status.secretKeyRateBps ?? 0) : 0);
+  metrics.qber.set({ link }, status?.qber ?? Number.NaN);
+  for (const name of STATUSES) metrics.status.set({ link, status: name }, name === statusOf(report) ? 1 : 0);
+  const stock = {
+    quarantine: report.quarantineBytes,
+    outbound: report.outboundBytes,
+    inbound: report.inboundBytes,
+    open: report.openOutboundBytes + report.openInboundBytes,
+  };
+  for (const [state, bytes] of Object.entries(stock)) metrics.stockBits.set({ link, state }, bytes * BITS_PER_BYTE);
+  for (const use of USES) metrics.keyBits.set({ link, use }, report.balances[use] * BITS_PER_BYTE);
+}
+
+/** ETSI GS QKD 015 V2.1.1, link states: key comes; key is left; never any yet; nothing. */
+function statusOf(report: LinkReport): (typeof STATUSES)[number] {
+  if (report.module?.status.state === "generating") return "ACTIVE";
+  if (report.outboundBytes + report.openOutboundBytes > 0) return "PASSIVE";
+  return report.balances.received === 0 ? "PENDING" : "OFF";
+}
+
+export function collectPool(metrics: RelayMetrics, id: PoolId, stockBytes: number, balances: Balances): void {
+  const labels = { remote: id.remote, direction: id.direction, class: id.keyClass };
+  metrics.poolBits.set({ ...labels, state: "available" }, stockBytes * BITS_PER_BYTE);
+  for (const use of USES) metrics.poolKeyBits.set({ ...labels, use }, balances[use] * BITS_PER_BYTE);
+}
+
+export function collectPlan(
+  metrics: PreEstablishmentMetrics,
+  view: PoolView,
+  target: { readonly lowKeys: number; readonly targetKeys: number },
+): void {
+  const labels = { remote: view.target, direction: "outbound", class: view.keyClass };
+  metrics.keys.set({ ...labels, state: "available" }, Math.floor(view.stockBytes / view.keyBytes));
+  metrics.keys.set({ ...labels, state: "in-flight" }, Math.floor(view.inFlightBytes / view.keyBytes));
+  metrics.watermark.set({ ...labels, kind: "low" }, target.lowKeys);
+  metrics.watermark.set({ ...labels, kind: "target" }, target.targetKeys);
+  metrics.demand.set({ remote: view.target, class: view.keyClass }, view.demandBytesPerSecond / view.keyBytes);
+}

@@ -1,0 +1,266 @@
+/** One whole node, wired from ports: the only place where the rooms meet. */
+import { linkIdBetween, type Incarnation, type LinkId, type NodeId } from "../model/ids.ts";
+import { BITS_PER_BYTE } from "../model/units.ts";
+import { createLinkMetrics } from "../link/link-metrics.ts";
+import { openQkdLink, type LinkListener, type QkdLink } from "../link/qkd-link.ts";
+import type { PoolView, PreEstablishmentStrategy } from "../pre-establishment/pre-establishment-strategy.ts";
+import { createPreEstablishmentMetrics } from "../pre-establishment/pre-establishment-metrics.ts";
+import { createScheduler, type Scheduler } from "../pre-establishment/scheduler.ts";
+import { strategies } from "../pre-establishment/strategies/index.ts";
+import { createKeyRelay, type KeyRelay } from "../relay/key-relay.ts";
+import type { OutboundPool } from "../relay/outbound-pool.ts";
+import { openPoolDirectory, type PoolDirectory } from "../relay/pool-directory.ts";
+import { RelayControl } from "../relay/relay-control.ts";
+import { RelayHop } from "../relay/relay-hop.ts";
+import { createRelayMetrics } from "../relay/relay-metrics.ts";
+import { Bell } from "../runtime/bell.ts";
+import { randomName } from "../runtime/random.ts";
+import type { Scope } from "../runtime/scope.ts";
+import { openKeyVault, type KeyVault } from "../store/key-vault.ts";
+import { DemandMeter } from "../supply/demand-meter.ts";
+import type { KeySupply } from "../supply/key-supply.ts";
+import { createOnDemand } from "../supply/on-demand.ts";
+import { createSaeDirectory } from "../supply/sae-directory.ts";
+import { createSaeSupply } from "../supply/sae-supply.ts";
+import { createSupplyMetrics } from "../supply/supply-metrics.ts";
+import type { Router } from "../topology/router.ts";
+import { createStaticRouter } from "../topology/static-map.ts";
+import { checkNodeConfig, type NodeConfig } from "./config.ts";
+import { collectLink, collectPlan, collectPool } from "./node-metrics.ts";
+import type { NodePorts } from "./ports.ts";
+
+const SWEEP_PERIOD_MS = 10_000;
+const CONTROL_PERIOD_MS = 1_000;
+
+export interface TrustedNode {
+  readonly id: NodeId;
+  readonly incarnation: Incarnation;
+  readonly supply: KeySupply;
+  readonly vault: KeyVault;
+  readonly links: readonly QkdLink[];
+  readonly pools: PoolDirectory;
+  readonly scheduler: Scheduler;
+  readonly relay: KeyRelay;
+  /** What a pool holds, and what is planned for it. */
+  view(pool: OutboundPool): PoolView;
+  strategy(pool: OutboundPool): PreEstablishmentStrategy;
+  /** What the operator has to know beyond links and pools. */
+  alarms(): readonly string[];
+}
+
+/**
+ * Opens a node: its store is recovered, and it serves from stock, when this returns. Links, modules and pools come up behind.
+ *
+ * @throws QkdError CONFIG_INVALID    with the field's path
+ * @throws QkdError STORE_DAMAGED, VERSION_MISMATCH  as `openKeyVault`
+ * @throws QkdError PORT_IN_USE       the transport cannot listen
+ */
+export async function openTrustedNode(config: NodeConfig, ports: NodePorts, scope: Scope): Promise<TrustedNode> {
+  checkNodeConfig(config);
+  const vault = await openKeyVault({ ...ports, onFailure: ports.onFatal });
+  const directory = createSaeDirectory(config.saes, config.pairs);
+  const pools = await openPoolDirectory(directory.poolsOf(config.node), { vault, clock: ports.clock, log: ports.log });
+  const node = new OpenNode(config, ports, vault, pools, directory);
+  await node.openLinks(scope);
+  const orphans = await vault.sweepUnclaimed();
+  if (orphans > 0) ports.log.info("data keys that no record names were destroyed", { dataKeys: orphans });
+  node.spawnAll(scope);
+  await ports.transport.serve((session) => node.accept(session), scope);
+  ports.log.info("node open", { node: config.node, epoch: vault.epoch, incarnation: node.incarnation });
+  return node;
+}
+
+class OpenNode implements TrustedNode {
+  readonly id: NodeId;
+  readonly incarnation: Incarnation;
+  readonly supply: KeySupply;
+  readonly vault: KeyVault;
+  readonly pools: PoolDirectory;
+  readonly scheduler: Scheduler;
+  readonly relay: KeyRelay;
+  readonly #config: NodeConfig;
+  readonly #ports: NodePorts;
+  readonly #router: Router;
+  readonly #byNeighbour = new Map<NodeId, QkdLink>();
+  readonly #hop: RelayHop;
+  readonly #control: RelayControl;
+  readonly #demand: DemandMeter;
+  readonly #planner = new Bell();
+  readonly #alarms: string[] = [];
+  readonly #linkMetrics: ReturnType<typeof createLinkMetrics>;
+
+  constructor(
+    config: NodeConfig,
+    ports: NodePorts,
+    vault: KeyVault,
+    pools: PoolDirectory,
+    directory: ReturnType<typeof createSaeDirectory>,
+  ) {
+    const { clock, random, log, metrics } = ports;
+    this.#config = config;
+    this.#ports = ports;
+    this.id = config.node;
+    this.incarnation = randomName(random, 8) as Incarnation;
+    this.vault = vault;
+    this.pools = pools;
+    this.#linkMetrics = createLinkMetrics(metrics);
+    this.#demand = new DemandMeter(clock);
+    const router = createStaticRouter(config.node, config.network);
+    this.#router = router;
+    const shared = { self: config.node, incarnation: this.incarnation, links: this.#byNeighbour, clock, random, log };
+    const relayMetrics = createRelayMetrics(metrics);
+    const relayParts = { ...shared, router, pools, metrics: relayMetrics };
+    const pool: (target: NodeId, keyClass: OutboundPool["id"]["keyClass"]) => OutboundPool | undefined = (...id) =>
+      pools.outboundPool(...id);
+    this.relay = createKeyRelay({ ...relayParts, pool, keyLifetimeMs: config.keyLifetimeMs });
+    this.#hop = new RelayHop({ ...relayParts, inboundPoolBytesMax: config.inboundPoolBytesMax });
+    this.#control = new RelayControl(relayParts);
+    const onDemand = createOnDemand(this.relay, this.#planner, log);
+    const { storedKeysMax, uuidVersion } = config.supply;
+    const supplyMetrics = createSupplyMetrics(metrics);
+    this.supply = createSaeSupply(
+      { ...shared, directory, pools, onDemand, demand: this.#demand, metrics: supplyMetrics, uuidVersion, storedKeysMax },
+      config.supply,
+    );
+    const planMetrics = createPreEstablishmentMetrics(metrics);
+    this.scheduler = createScheduler({
+      pools: pools.outbound,
+      view: (of) => this.view(of),
+      strategy: (of) => this.strategy(of),
+      relay: this.relay,
+      clock,
+      log,
+      metrics: planMetrics,
+      keyBytesMax: config.supply.keySizeMaxBits / BITS_PER_BYTE,
+    });
+    metrics.beforeScrape(() => this.#collect(relayMetrics, planMetrics));
+  }
+
+  get links(): readonly QkdLink[] {
+    return [...this.#byNeighbour.values()];
+  }
+
+  alarms(): readonly string[] {
+    return this.#alarms;
+  }
+
+  view(pool: OutboundPool): PoolView {
+    const { remote: target, keyClass } = pool.id;
+    const route = this.#router.route(target);
+    const link = route === undefined ? undefined : this.#byNeighbour.get(route[0]);
+    return {
+      target,
+      keyClass,
+      stockBytes: pool.stockBytes,
+      inFlightBytes: this.relay.inFlightBytes(target, keyClass),
+      demandBytesPerSecond: this.#demand.bytesPerSecond(target, keyClass),
+      keyBytes: this.#config.supply.keySizeDefaultBits / BITS_PER_BYTE,
+      policy:
+        this.#config.policies.find((other) => other.remote === target && other.keyClass === keyClass) ??
+        this.#config.policy,
+      reachableBytes: link?.padBytesAvailable() ?? 0,
+    };
+  }
+
+  strategy(pool: OutboundPool): PreEstablishmentStrategy {
+    return strategies.get(this.view(pool).policy.strategy)!;
+  }
+
+  async openLinks(scope: Scope): Promise<void> {
+    const { drivers, driverHost } = this.#ports;
+    for (const { neighbour, driver: name, driverConfig, limits } of this.#config.links) {
+      const driver = drivers.driver(name);
+      const inner = scope.child(`link ${linkIdBetween(this.id, neighbour)}`);
+      inner.closed.catch((failure: unknown) => this.#ports.onFatal(failure as Error)); // our own bug, or the store
+      const link = await openQkdLink(
+        {
+          ...this.#ports,
+          self: this.id,
+          neighbour,
+          incarnation: this.incarnation,
+          vault: this.vault,
+          driver,
+          driverConfig: driver.parseConfig(driverConfig),
+          host: driverHost,
+          metrics: this.#linkMetrics,
+          onRollback: (at, { journalSeen, journalOnDisk }) => this.#rolledBack(at, { journalSeen, journalOnDisk }),
+        },
+        limits,
+        this.#listener(),
+        inner,
+      );
+      this.#byNeighbour.set(neighbour, link);
+    }
+  }
+
+  accept(session: Parameters<QkdLink["adopt"]>[0]): void {
+    const link = this.#byNeighbour.get(session.remote);
+    if (link === undefined) session.close(`${this.id} has no QKD link to ${session.remote}`);
+    else link.adopt(session);
+  }
+
+  spawnAll(scope: Scope): void {
+    scope.defer("pools", () => {
+      for (const pool of [...this.pools.outbound, ...this.pools.inbound]) pool.close();
+      this.#hop.close();
+    });
+    scope.spawn("pre-establishment", (signal) => this.scheduler.run(this.#planner, signal));
+    scope.spawn("control", (signal) => this.#every(CONTROL_PERIOD_MS, signal, () => this.#control.tellAll()));
+    scope.spawn("sweep", (signal) => this.#every(SWEEP_PERIOD_MS, signal, () => this.#sweep()));
+    scope.closed.catch((failure: unknown) => this.#ports.onFatal(failure as Error));
+  }
+
+  #listener(): LinkListener {
+    return {
+      frame: (link, frame) => this.#hop.frame(link, frame),
+      relayAnswer: (link, answer) => void (this.relay.answer(link, answer) || this.#hop.answer(link, answer)),
+      control: (link, control) => {
+        this.#control.receive(link, control).catch((failure: unknown) => this.#ports.onFatal(failure as Error));
+      },
+      padsAvailable: (link) => {
+        this.relay.padsAvailable(link);
+        this.#planner.ring();
+      },
+      down: (link) => {
+        this.relay.down(link);
+        this.#hop.down(link);
+      },
+    };
+  }
+
+  /** Our disk is an older copy: all that it holds may have been used already, so all of it is burned. */
+  async #rolledBack(at: LinkId, seen: { journalSeen: number; journalOnDisk: number }): Promise<void> {
+    const alarm = `rollback: the store is an older copy of itself (${at} remembers write ${seen.journalSeen}, the disk ended at ${seen.journalOnDisk}): all stock was burned`;
+    if (this.#alarms.length > 0) return;
+    this.#alarms.push(alarm);
+    this.#ports.log.error("rollback of the store", { link: at, ...seen });
+    for (const link of this.#byNeighbour.values()) await link.burnStock();
+    for (const pool of [...this.pools.outbound, ...this.pools.inbound]) await pool.burnStock();
+  }
+
+  async #sweep(): Promise<void> {
+    for (const pool of this.pools.outbound) await pool.sweep();
+    for (const pool of this.pools.inbound) await pool.sweep(this.#config.keyFetchGraceMs);
+  }
+
+  async #every(periodMs: number, signal: AbortSignal, step: () => void | Promise<void>): Promise<void> {
+    while (!signal.aborted) {
+      await this.#ports.clock.sleep(periodMs, signal).catch(() => undefined);
+      if (!signal.aborted) await step();
+    }
+  }
+
+  #collect(
+    relayMetrics: ReturnType<typeof createRelayMetrics>,
+    planMetrics: ReturnType<typeof createPreEstablishmentMetrics>,
+  ): void {
+    for (const link of this.links) collectLink(this.#linkMetrics, link.report());
+    for (const pool of [...this.pools.outbound, ...this.pools.inbound]) {
+      collectPool(relayMetrics, pool.id, pool.stockBytes, this.vault.ledger.balances(pool.ledger));
+    }
+    for (const pool of this.pools.outbound) {
+      const view = this.view(pool);
+      collectPlan(planMetrics, view, this.strategy(pool).target(view));
+    }
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * The pre-establishment loop: collect, estimate, plan, execute, report (as ITU-T Y.3811 draws it), once a period and when a
+ * pool runs low. Keys between nodes that are no neighbours are there before anyone asks.
+ */
+import { isQkdError } from "../model/errors.ts";
+import type { KeyRelay, RelayOutcome } from "../relay/key-relay.ts";
+import type { OutboundPool } from "../relay/outbound-pool.ts";
+import { END_TO_END_SEGMENT_BYTES_MAX, ID_SECRET_BYTES, PROOF_KEY_BYTES } from "../relay/relay-frame.ts";
+import type { Bell } from "../runtime/bell.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { PreEstablishmentMetrics } from "./pre-establishment-metrics.ts";
+import type { PlannedOrder, PoolView, PreEstablishmentStrategy } from "./pre-establishment-strategy.ts";
+
+const PERIOD_MS = 500;
+const REFILL_DEADLINE_MS = 10_000;
+const RELAYS_PER_POOL_MAX = 4;
+/** One relay of a refill: some segments, so that a failure costs little. */
+const RELAY_PAYLOAD_BYTES_MAX = 65_536;
+const SEGMENTS_PER_RELAY_MAX = 16;
+/** A pool is made of about this many segments at its target, so that opening one puts little at stake. */
+const SEGMENTS_PER_TARGET = 8;
+const BACKOFF_MIN_MS = 250;
+const BACKOFF_MAX_MS = 5_000;
+
+export interface SchedulerParts {
+  readonly pools: readonly OutboundPool[];
+  readonly view: (pool: OutboundPool) => PoolView;
+  readonly strategy: (pool: OutboundPool) => PreEstablishmentStrategy;
+  readonly relay: KeyRelay;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: PreEstablishmentMetrics;
+  /** The largest key that an SAE may ask for, in bytes: no segment is shorter. */
+  readonly keyBytesMax: number;
+}
+
+/** The last decision for a pool, and how the last relay ended: what `qkdctl` shows. */
+export interface PoolDecision {
+  readonly reason: string;
+  readonly lastOutcome: string;
+}
+
+export interface Scheduler {
+  /** Plans until `signal` aborts. `bell` wakes it ahead of its period. */
+  run(bell: Bell, signal: AbortSignal): Promise<void>;
+  decision(pool: OutboundPool): PoolDecision;
+}
+
+interface PoolState {
+  relays: number;
+  backoffMs: number;
+  retryAt: number;
+  reason: string;
+  lastOutcome: string;
+}
+
+export function createScheduler(parts: SchedulerParts): Scheduler {
+  const { clock } = parts;
+  const states = new Map<OutboundPool, PoolState>();
+  const stateOf = (pool: OutboundPool): PoolState => {
+    let state = states.get(pool);
+    if (state === undefined) {
+      state = { relays: 0, backoffMs: BACKOFF_MIN_MS, retryAt: 0, reason: "not planned yet", lastOutcome: "" };
+      states.set(pool, state);
+    }
+    return state;
+  };
+
+  const execute = async (pool: OutboundPool, segmentBytes: readonly number[], bell: Bell, signal: AbortSignal) => {
+    const state = stateOf(pool);
+    const { remote: target, keyClass } = pool.id;
+    state.relays += 1;
+    try {
+      const deadline = clock.timeout(REFILL_DEADLINE_MS, signal);
+      const outcome = await parts.relay.establish({ target, keyClass, segmentBytes, urgency: "refill" }, deadline);
+      settle(parts, state, pool, outcome);
+      if (outcome.kind === "established") bell.ring();
+    } catch (failure) {
+      if (!isQkdError(failure, "CANCELLED", "DEADLINE")) throw failure;
+    } finally {
+      state.relays -= 1;
+    }
+  };
+
+  const plan = (bell: Bell, signal: AbortSignal, running: Set<Promise<void>>): void => {
+    for (const pool of parts.pools) {
+      const state = stateOf(pool);
+      // relays under way count as held, so each turn orders only what is still missing
+      while (state.relays < RELAYS_PER_POOL_MAX && clock.monotonic() >= state.retryAt) {
+        const view = parts.view(pool);
+        const order = parts.strategy(pool).plan(view);
+        state.reason = order?.reason ?? "at or above the target";
+        const segmentBytes = order === undefined ? [] : segmentsFor(parts, pool, view, order);
+        if (segmentBytes.length === 0) {
+          if (order !== undefined) state.reason = `${order.reason}; waits for pad towards the first hop`;
+          break;
+        }
+        const relay = execute(pool, segmentBytes, bell, signal);
+        running.add(relay);
+        void relay.finally(() => running.delete(relay)).catch(() => undefined);
+      }
+    }
+  };
+
+  return {
+    decision(pool) {
+      const { reason, lastOutcome } = stateOf(pool);
+      return { reason, lastOutcome };
+    },
+    async run(bell, signal) {
+      const running = new Set<Promise<void>>();
+      const failed = Promise.withResolvers<never>();
+      failed.promise.catch(() => undefined);
+      while (!signal.aborted) {
+        plan(bell, signal, running);
+        for (const relay of running) relay.catch(failed.reject);
+        const cancel = clock.after(PERIOD_MS, () => bell.ring());
+        await Promise.race([bell.heard(signal), failed.promise]);
+        cancel();
+      }
+      await Promise.allSettled(running);
+    },
+  };
+}
+
+function settle(parts: SchedulerParts, state: PoolState, pool: OutboundPool, outcome: RelayOutcome): void {
+  const { remote, keyClass } = pool.id;
+  const result = outcome.kind === "refused" ? outcome.reason : outcome.kind;
+  parts.metrics.orders.add({ remote, class: keyClass, result });
+  state.lastOutcome = outcome.kind === "refused" ? `${outcome.reason} at ${outcome.atHop}` : outcome.kind;
+  if (outcome.kind === "established") {
+    state.backoffMs = BACKOFF_MIN_MS;
+    state.retryAt = 0;
+    return;
+  }
+  state.retryAt = parts.clock.monotonic() + state.backoffMs;
+  state.backoffMs = Math.min(2 * state.backoffMs, BACKOFF_MAX_MS);
+  parts.log.debug("refill failed", { remote, keyClass, outcome: state.lastOutcome });
+}
+
+/** Cuts an order into segments for one relay, no more than the first hop can carry now. */
+function segmentsFor(parts: SchedulerParts, pool: OutboundPool, view: PoolView, order: PlannedOrder): number[] {
+  const overhead = PROOF_KEY_BYTES + (pool.hasIdSecret ? 0 : ID_SECRET_BYTES) + 128;
+  const room = Math.min(order.bytes, RELAY_PAYLOAD_BYTES_MAX, view.reachableBytes - overhead);
+  const { targetKeys } = parts.strategy(pool).target(view);
+  const wanted = Math.ceil((targetKeys * view.keyBytes) / SEGMENTS_PER_TARGET);
+  const length = Math.min(END_TO_END_SEGMENT_BYTES_MAX, Math.max(wanted, parts.keyBytesMax, view.keyBytes));
+  const whole = Math.ceil(length / view.keyBytes) * view.keyBytes;
+  const segmentBytes = Math.min(whole, END_TO_END_SEGMENT_BYTES_MAX);
+  if (view.reachableBytes - overhead < Math.min(segmentBytes, parts.keyBytesMax)) return [];
+  const count = Math.max(1, Math.min(SEGMENTS_PER_RELAY_MAX, Math.ceil(room / segmentBytes)));
+  const fitting = Math.floor((view.reachableBytes - overhead) / segmentBytes);
+  if (fitting === 0) return [Math.floor((view.reachableBytes - overhead) / view.keyBytes) * view.keyBytes];
+  return Array.from({ length: Math.min(count, fitting) }, () => segmentBytes);
+}

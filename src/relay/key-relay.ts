@@ -1,0 +1,297 @@
+/**
+ * The origin's side of a relay: draws the ciphertext, sends it along a route, checks the destination's proof.
+ *
+ * **The origin draws the ciphertext, not the key**: `c` is random and the relayed key is `c XOR pad`. So the key is as secret as
+ * the link's key, and does not depend on how good the operating system's generator is.
+ */
+import { QkdError } from "../model/errors.ts";
+import type { KeyClass, NodeId, RelayId } from "../model/ids.ts";
+import { KeyMaterial } from "../model/key-material.ts";
+import type { QkdLink } from "../link/qkd-link.ts";
+import type { RelayAnswer, RelayRefusal } from "../peer/peer-messages.ts";
+import { Bell } from "../runtime/bell.ts";
+import type { Clock, MonotonicMs } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+import { randomName, type Random } from "../runtime/random.ts";
+import type { Route, Router } from "../topology/router.ts";
+import type { OutboundPool } from "./outbound-pool.ts";
+import {
+  encodeRelayHeader,
+  encodeRelayPlan,
+  ID_SECRET_BYTES,
+  payloadBytesOf,
+  PROOF_KEY_BYTES,
+  RELAY_BYTES_MAX,
+  type PlannedSegment,
+  type RelayPlan,
+} from "./relay-frame.ts";
+import type { RelayMetrics } from "./relay-metrics.ts";
+import { relayProofVerifies } from "./relay-proof.ts";
+
+/** What a frame costs in pad beyond its payload, and room for a relay that has to be split over segments. */
+const FRAME_OVERHEAD_BYTES = 64;
+const RELAYS_IN_FLIGHT_MAX = 64;
+const FRAME_PAYLOAD_BYTES_MAX = 60_000;
+
+/** on-demand: someone waits for it. refill: ahead of need. On-demand overtakes all refilling. */
+export type RelayUrgency = "on-demand" | "refill";
+
+export interface RelayOrder {
+  readonly target: NodeId;
+  readonly keyClass: KeyClass;
+  /** Lengths of the segments to establish, in bytes. */
+  readonly segmentBytes: readonly number[];
+  readonly urgency: RelayUrgency;
+}
+
+/** Partial success does not exist: a relay arrives whole or not at all. */
+export type RelayOutcome =
+  | { readonly kind: "established"; readonly bytes: number; readonly route: Route }
+  | { readonly kind: "no-route" }
+  | { readonly kind: "refused"; readonly reason: RelayRefusal | "proof-wrong"; readonly atHop: NodeId };
+
+export interface KeyRelay {
+  /** @throws QkdError KEY_UNKNOWN when there is no pool for the target and class */
+  establish(order: RelayOrder, deadline: AbortSignal): Promise<RelayOutcome>;
+  answer(link: QkdLink, answer: RelayAnswer): boolean;
+  padsAvailable(link: QkdLink): void;
+  down(link: QkdLink): void;
+  /** Bytes that relays under way will bring a pool. */
+  inFlightBytes(target: NodeId, keyClass: KeyClass): number;
+}
+
+export interface KeyRelayParts {
+  readonly self: NodeId;
+  readonly router: Router;
+  readonly links: ReadonlyMap<NodeId, QkdLink>;
+  readonly pool: (target: NodeId, keyClass: KeyClass) => OutboundPool | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: RelayMetrics;
+  readonly keyLifetimeMs: number;
+}
+
+interface Attempt {
+  readonly relay: RelayId;
+  readonly link: QkdLink;
+  readonly settle: (answer: RelayAnswer["outcome"]) => void;
+}
+
+export function createKeyRelay(parts: KeyRelayParts): KeyRelay {
+  return new OriginRelay(parts);
+}
+
+class OriginRelay implements KeyRelay {
+  readonly #parts: KeyRelayParts;
+  readonly #attempts = new Map<RelayId, Attempt>();
+  /** Those who wait for pad towards a neighbour, on-demand first. */
+  readonly #queues = new Map<QkdLink, { readonly urgency: RelayUrgency; readonly bell: Bell }[]>();
+  readonly #inFlight = new Map<string, number>();
+  /** Pools whose first relay of this epoch, which brings the id secret, is under way. */
+  readonly #founding = new Map<OutboundPool, Promise<unknown>>();
+
+  constructor(parts: KeyRelayParts) {
+    this.#parts = parts;
+  }
+
+  async establish(order: RelayOrder, deadline: AbortSignal): Promise<RelayOutcome> {
+    const pool = this.#parts.pool(order.target, order.keyClass);
+    if (pool === undefined) throw new QkdError("KEY_UNKNOWN", `no pool for ${order.target}, ${order.keyClass}`, {});
+    const bytes = order.segmentBytes.reduce((sum, length) => sum + length, 0);
+    const name = poolName(order.target, order.keyClass);
+    this.#inFlight.set(name, (this.#inFlight.get(name) ?? 0) + bytes);
+    try {
+      return await this.#establishInTurn(order, pool, deadline);
+    } finally {
+      this.#inFlight.set(name, this.#inFlight.get(name)! - bytes);
+    }
+  }
+
+  inFlightBytes(target: NodeId, keyClass: KeyClass): number {
+    return this.#inFlight.get(poolName(target, keyClass)) ?? 0;
+  }
+
+  answer(link: QkdLink, { relay, outcome }: RelayAnswer): boolean {
+    const attempt = this.#attempts.get(relay);
+    if (attempt?.link !== link) return false;
+    attempt.settle(outcome);
+    return true;
+  }
+
+  padsAvailable(link: QkdLink): void {
+    this.#queues.get(link)?.[0]?.bell.ring();
+  }
+
+  down(link: QkdLink): void {
+    for (const attempt of [...this.#attempts.values()]) {
+      if (attempt.link === link) attempt.settle(refusal("unreachable", this.#parts.self));
+    }
+    for (const { bell } of this.#queues.get(link) ?? []) bell.ring();
+  }
+
+  /** The relay that brings a pool its id secret goes alone; all others wait for it. */
+  async #establishInTurn(order: RelayOrder, pool: OutboundPool, deadline: AbortSignal): Promise<RelayOutcome> {
+    while (!pool.hasIdSecret && this.#founding.has(pool)) {
+      await this.#founding.get(pool);
+      if (deadline.aborted) return refusedHere("deadline", this.#parts.self);
+    }
+    if (pool.hasIdSecret) return this.#attempt(order, pool, deadline);
+    const founding = this.#attempt(order, pool, deadline);
+    const settled = founding.catch(() => undefined);
+    this.#founding.set(pool, settled);
+    try {
+      return await founding;
+    } finally {
+      this.#founding.delete(pool);
+    }
+  }
+
+  async #attempt(order: RelayOrder, pool: OutboundPool, deadline: AbortSignal): Promise<RelayOutcome> {
+    const { self, router, links } = this.#parts;
+    const route = router.route(order.target);
+    if (route === undefined) return { kind: "no-route" };
+    const link = links.get(route[0]);
+    if (link?.up !== true) return refusedHere("unreachable", self);
+    const plan = this.#plan(order, pool, route);
+    const totalBytes = payloadBytesOf(plan);
+    if (totalBytes > RELAY_BYTES_MAX || this.#attempts.size >= RELAYS_IN_FLIGHT_MAX) return refusedHere("busy", self);
+    if (!(await this.#waitForPad(link, totalBytes, order.urgency, deadline))) {
+      return refusedHere(link.up ? "no-pad" : "unreachable", self);
+    }
+    return this.#sendAndWait(plan, pool, link, totalBytes, deadline);
+  }
+
+  #plan(order: RelayOrder, pool: OutboundPool, route: Route): RelayPlan {
+    const expiresAt = Math.floor(this.#parts.clock.wall() + this.#parts.keyLifetimeMs);
+    const names = pool.nextNames(order.segmentBytes.length);
+    const segments = order.segmentBytes.map((lengthBytes, i) => ({ name: names[i]!, lengthBytes, expiresAt }));
+    const { self } = this.#parts;
+    const carriesIdSecret = !pool.hasIdSecret;
+    return { origin: self, route, keyClass: order.keyClass, carriesIdSecret, segments, live: pool.liveRuns() };
+  }
+
+  /** Only the origin queues. @returns false when the deadline came, or the link went, first */
+  async #waitForPad(link: QkdLink, bytes: number, urgency: RelayUrgency, deadline: AbortSignal): Promise<boolean> {
+    const queue = this.#queues.get(link) ?? [];
+    this.#queues.set(link, queue);
+    const place = { urgency, bell: new Bell() };
+    const behind = queue.findIndex((other) => urgency === "on-demand" && other.urgency === "refill");
+    queue.splice(behind < 0 ? queue.length : behind, 0, place);
+    try {
+      for (;;) {
+        if (deadline.aborted || !link.up) return false;
+        if (queue[0] === place && link.padBytesAvailable() >= bytes + FRAME_OVERHEAD_BYTES) return true;
+        await place.bell.heard(deadline);
+      }
+    } finally {
+      queue.splice(queue.indexOf(place), 1);
+      queue[0]?.bell.ring();
+    }
+  }
+
+  async #sendAndWait(
+    plan: RelayPlan,
+    pool: OutboundPool,
+    link: QkdLink,
+    totalBytes: number,
+    deadline: AbortSignal,
+  ): Promise<RelayOutcome> {
+    const { clock, random, metrics, self, log } = this.#parts;
+    const relay = randomName(random, 16) as RelayId;
+    const planBytes = encodeRelayPlan(plan);
+    const { promise, resolve } = Promise.withResolvers<RelayAnswer["outcome"]>();
+    this.#attempts.set(relay, { relay, link, settle: resolve });
+    const startedAt = clock.monotonic();
+    const giveUp = (): void => resolve(refusal("deadline", self));
+    deadline.addEventListener("abort", giveUp, { once: true });
+    using payload = KeyMaterial.allocate(totalBytes);
+    try {
+      if (!this.#send(relay, planBytes, payload, link)) resolve(refusal("busy", self));
+      const outcome = await promise;
+      const result = await this.#conclude(outcome, plan, planBytes, payload, pool);
+      metrics.relays.add({ role: "origin", result: result.kind === "refused" ? result.reason : result.kind });
+      if (result.kind === "established") {
+        metrics.duration.observe({ hops: String(plan.route.length) }, (clock.monotonic() - startedAt) / 1000);
+        log.debug("relay established", { target: pool.id.remote, bytes: result.bytes, hops: plan.route.length });
+      }
+      return result;
+    } finally {
+      deadline.removeEventListener("abort", giveUp);
+      this.#attempts.delete(relay);
+    }
+  }
+
+  /** @returns false when pad or line ended in the middle: what was sent of it is lost */
+  #send(relay: RelayId, plan: Uint8Array, payload: KeyMaterial, link: QkdLink): boolean {
+    const { random, metrics } = this.#parts;
+    const totalBytes = payload.lengthBytes;
+    for (let offset = 0; offset < totalBytes; ) {
+      const from = offset;
+      const header = (): Uint8Array =>
+        encodeRelayHeader({
+          relay,
+          payloadOffset: from,
+          totalBytes,
+          timeLeftMs: TIME_LEFT_MS,
+          plan: from === 0 ? plan : new Uint8Array(0),
+        });
+      const frame = link.seal(Math.min(FRAME_PAYLOAD_BYTES_MAX, totalBytes - from), header, (ciphertext, pad) => {
+        random.fill(ciphertext as Uint8Array<ArrayBuffer>);
+        payload.expose((key) => {
+          for (let i = 0; i < pad.length; i++) key[from + i] = ciphertext[i]! ^ pad[i]!;
+        });
+      });
+      if (frame === undefined || !link.send({ kind: "frame", bytes: frame.bytes })) return false;
+      metrics.frames.add({ role: "origin" });
+      offset += frame.payloadBytes;
+    }
+    return true;
+  }
+
+  async #conclude(
+    outcome: RelayAnswer["outcome"],
+    plan: RelayPlan,
+    planBytes: Uint8Array,
+    payload: KeyMaterial,
+    pool: OutboundPool,
+  ): Promise<RelayOutcome> {
+    const { clock, log, self } = this.#parts;
+    if (outcome.kind === "refused") return { kind: "refused", reason: outcome.reason, atHop: outcome.atHop };
+    if (!payload.expose((bytes) => relayProofVerifies(planBytes, bytes, outcome.proof))) {
+      log.error("the proof of a relay is wrong: its key is thrown away", { target: pool.id.remote });
+      return { kind: "refused", reason: "proof-wrong", atHop: pool.id.remote };
+    }
+    const provenance = { origin: self, route: plan.route, establishedAt: clock.wall() };
+    await payload.expose((bytes) =>
+      pool.add({ ...splitPayload(plan, bytes), provenance, targetIncarnation: outcome.incarnation }),
+    );
+    const bytes = plan.segments.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+    return { kind: "established", bytes, route: plan.route };
+  }
+}
+
+/** How long a relay may be under way after the origin has sent it; the transit nodes forget it then. */
+export const TIME_LEFT_MS: MonotonicMs = 10_000;
+
+/** The parts of a relay's payload, as views. */
+export function splitPayload(
+  plan: RelayPlan,
+  payload: Uint8Array,
+): {
+  readonly segments: readonly (PlannedSegment & { readonly bytes: Uint8Array })[];
+  readonly idSecret: Uint8Array | undefined;
+  readonly proofKeyBytes: number;
+} {
+  let at = PROOF_KEY_BYTES;
+  const next = (length: number): Uint8Array => payload.subarray(at, (at += length));
+  const idSecret = plan.carriesIdSecret ? next(ID_SECRET_BYTES) : undefined;
+  const segments = plan.segments.map((segment) => ({ ...segment, bytes: next(segment.lengthBytes) }));
+  return { segments, idSecret, proofKeyBytes: PROOF_KEY_BYTES };
+}
+
+const poolName = (target: NodeId, keyClass: KeyClass): string => `${target}/${keyClass}`;
+
+const refusal = (reason: RelayRefusal, atHop: NodeId): RelayAnswer["outcome"] => ({ kind: "refused", reason, atHop });
+
+const refusedHere = (reason: RelayRefusal, atHop: NodeId): RelayOutcome => ({ kind: "refused", reason, atHop });

@@ -1,0 +1,228 @@
+/**
+ * The initiator's end of an end-to-end pool: it alone allocates, strictly forward, without asking anyone.
+ *
+ * A segment is opened once and never resumed: read, durably gone from the disk with its data key, and only then cut into
+ * keys, in memory. What a crash leaves of an open segment is lost, never given again.
+ */
+import { segmentEpoch, segmentName, type Incarnation, type SegmentName } from "../model/ids.ts";
+import type { KeyMaterial } from "../model/key-material.ts";
+import { MINUTE_MS } from "../model/units.ts";
+import { runsInclude, segmentRunsOf, type SegmentRun } from "../model/segment-runs.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { KeyVault } from "../store/key-vault.ts";
+import type { Transaction } from "../store/transaction.ts";
+import type { PlannedSegment } from "./relay-frame.ts";
+import type { PoolId, Provenance } from "./pool-records.ts";
+import { PoolSegments } from "./pool-segments.ts";
+
+/** The initiator stops this long before expiry: guard, and skew of two wall clocks. */
+const EXPIRY_GUARD_MS = MINUTE_MS;
+
+/** A key as cut: where it lies in the pool, and its bytes, which the caller owns. */
+export interface AllocatedKey {
+  readonly segment: SegmentName;
+  readonly offsetBytes: number;
+  readonly material: KeyMaterial;
+}
+
+interface OpenSegment {
+  readonly name: SegmentName;
+  readonly material: KeyMaterial;
+  readonly lengthBytes: number;
+  cursor: number;
+}
+
+export class OutboundPool {
+  readonly id: PoolId;
+  readonly #segments: PoolSegments;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  /** In which life of the target each segment was proven; those of earlier lives of ours are not listed. */
+  readonly #provenIn = new Map<SegmentName, Incarnation>();
+  #open: OpenSegment | undefined;
+  #number = 0;
+  #allocating: Promise<unknown> = Promise.resolve();
+
+  private constructor(segments: PoolSegments, clock: Clock, log: Logger) {
+    this.id = segments.id;
+    this.#segments = segments;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  static async open(id: PoolId, parts: { vault: KeyVault; clock: Clock; log: Logger }): Promise<OutboundPool> {
+    const segments = new PoolSegments(id, parts.vault);
+    await segments.recover();
+    return new OutboundPool(segments, parts.clock, parts.log.child({ remote: id.remote, keyClass: id.keyClass }));
+  }
+
+  get ledger(): string {
+    return this.#segments.ledger;
+  }
+
+  /** What can be allocated from, in bytes: unopened and open. */
+  get stockBytes(): number {
+    return this.#segments.stockBytes + (this.#open === undefined ? 0 : restOf(this.#open));
+  }
+
+  /** Whole keys of `sizeBytes` that could be allocated now. A key does not span segments. */
+  wholeKeys(sizeBytes: number): number {
+    let keys = this.#open === undefined ? 0 : Math.floor(restOf(this.#open) / sizeBytes);
+    for (const [, record] of this.#segments.entries()) keys += Math.floor(record.lengthBytes / sizeBytes);
+    return keys;
+  }
+
+  /** Names for segments to be relayed. A name serves one attempt and is never used again. */
+  nextNames(count: number): SegmentName[] {
+    return Array.from({ length: count }, () => segmentName(this.#segments.vault.epoch, ++this.#number));
+  }
+
+  get hasIdSecret(): boolean {
+    return this.#segments.hasSecret(this.#segments.vault.epoch);
+  }
+
+  /** Of the epoch in which a segment was named; the caller owns it. */
+  idSecret(epoch: number): Promise<KeyMaterial | undefined> {
+    return this.#segments.readSecret(epoch);
+  }
+
+  /** Names the present id secret of an epoch: another secret has another name. */
+  idSecretName(epoch: number): string | undefined {
+    return this.#segments.secretName(epoch);
+  }
+
+  /** Everything that may still be allocated from. */
+  liveRuns(): SegmentRun[] {
+    const names = [...this.#segments.names(), ...(this.#open === undefined ? [] : [this.#open.name])];
+    return segmentRunsOf(names.sort());
+  }
+
+  /** Takes in what the destination has proven to hold. Durable when it resolves. */
+  async add(established: {
+    readonly segments: readonly (PlannedSegment & { readonly bytes: Uint8Array })[];
+    readonly idSecret: Uint8Array | undefined;
+    readonly proofKeyBytes: number;
+    readonly provenance: Provenance;
+    readonly targetIncarnation: Incarnation;
+  }): Promise<void> {
+    const { vault, ledger } = this.#segments;
+    const transaction = vault.transaction();
+    if (established.idSecret !== undefined) this.#segments.putSecret(transaction, vault.epoch, established.idSecret);
+    for (const { name, bytes, expiresAt } of established.segments) {
+      this.#segments.add(transaction, name, bytes, { expiresAt, provenance: established.provenance });
+      this.#provenIn.set(name, established.targetIncarnation);
+    }
+    const proofBytes = established.proofKeyBytes + (established.idSecret?.length ?? 0);
+    transaction.move({ owner: ledger, from: "received", to: "proofs", bytes: proofBytes });
+    await vault.commit(transaction);
+  }
+
+  /**
+   * Cuts `count` keys. All or none; touches memory alone unless a segment has to be opened.
+   *
+   * @returns undefined when the stock is too short; then nothing is spent
+   */
+  allocate(count: number, sizeBytes: number): Promise<readonly AllocatedKey[] | undefined> {
+    const turn = this.#allocating.then(() => this.#allocate(count, sizeBytes));
+    this.#allocating = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** The target's process started anew and holds only these: whatever else was proven in earlier lives is gone there. */
+  async targetHolds(holdings: readonly SegmentRun[], targetIncarnation: Incarnation): Promise<void> {
+    const lost = (name: SegmentName): boolean =>
+      this.#provenIn.get(name) !== targetIncarnation && !runsInclude(holdings, name);
+    const transaction = this.#segments.vault.transaction();
+    const gone = this.#segments.names().filter(lost);
+    for (const name of gone) this.#segments.destroy(transaction, name, "burned");
+    if (this.#open !== undefined && lost(this.#open.name)) this.#closeOpen("burned");
+    if (gone.length === 0) return;
+    this.#log.warn("the target lost segments: burned here", { segments: gone.length });
+    await this.#segments.vault.commit(transaction);
+  }
+
+  /** Burns all that is not open: after a rollback of our disk was proven. */
+  async burnStock(): Promise<void> {
+    const transaction = this.#segments.vault.transaction();
+    for (const name of this.#segments.names()) this.#segments.destroy(transaction, name, "burned");
+    await this.#segments.vault.commit(transaction);
+  }
+
+  /** Ends what has expired, and id secrets that nothing needs. */
+  async sweep(): Promise<void> {
+    const transaction = this.#segments.vault.transaction();
+    const now = this.#clock.wall();
+    for (const [name, record] of this.#segments.entries()) {
+      if (now > record.expiresAt - EXPIRY_GUARD_MS) this.#segments.destroy(transaction, name, "expired");
+    }
+    this.#dropSecrets(transaction);
+    if (transaction.operations.length > 0) await this.#segments.vault.commit(transaction);
+  }
+
+  close(): void {
+    this.#open?.material.erase();
+    this.#open = undefined;
+  }
+
+  async #allocate(count: number, sizeBytes: number): Promise<readonly AllocatedKey[] | undefined> {
+    if (this.wholeKeys(sizeBytes) < count) return undefined;
+    const keys: AllocatedKey[] = [];
+    while (keys.length < count) {
+      const open = this.#open ?? (await this.#openNext());
+      if (open === undefined) {
+        for (const { material } of keys) material.erase(); // cut, so spent: lost rather than given again
+        return undefined;
+      }
+      for (; keys.length < count && restOf(open) >= sizeBytes; open.cursor += sizeBytes) {
+        keys.push(cut(open, sizeBytes));
+      }
+      if (keys.length < count || restOf(open) === 0) this.#closeOpen("tails");
+    }
+    this.#segments.vault.ledger.move({ owner: this.ledger, from: "open", to: "supplied", bytes: count * sizeBytes });
+    return keys;
+  }
+
+  async #openNext(): Promise<OpenSegment | undefined> {
+    for (let next = this.#segments.first(); next !== undefined; next = this.#segments.first()) {
+      const [name, record] = next;
+      const material = await this.#segments.read(record);
+      if (this.#segments.get(name) === undefined) {
+        material?.erase(); // withdrawn while it was read
+        continue;
+      }
+      const transaction = this.#segments.vault.transaction();
+      const expired = this.#clock.wall() > record.expiresAt - EXPIRY_GUARD_MS;
+      const usable = material !== undefined && !expired;
+      this.#segments.destroy(transaction, name, usable ? "open" : expired ? "expired" : "burned");
+      await this.#segments.vault.commit(transaction); // gone from the disk before the first key is cut
+      this.#provenIn.delete(name);
+      if (usable) return (this.#open = { name, material, lengthBytes: record.lengthBytes, cursor: 0 });
+      material?.erase();
+      this.#log.warn("a segment was not used", { segment: name, reason: expired ? "expired" : "unreadable" });
+    }
+    return undefined;
+  }
+
+  #closeOpen(to: "tails" | "burned"): void {
+    const open = this.#open;
+    if (open === undefined) return;
+    this.#open = undefined;
+    open.material.erase();
+    this.#segments.vault.ledger.move({ owner: this.ledger, from: "open", to, bytes: open.lengthBytes - open.cursor });
+  }
+
+  #dropSecrets(transaction: Transaction): void {
+    const keep = new Set([this.#segments.vault.epoch]);
+    if (this.#open !== undefined) keep.add(segmentEpoch(this.#open.name));
+    this.#segments.dropDeadSecrets(transaction, keep);
+  }
+}
+
+const restOf = (open: OpenSegment): number => open.lengthBytes - open.cursor;
+
+function cut(open: OpenSegment, sizeBytes: number): AllocatedKey {
+  const material = open.material.slice(open.cursor, open.cursor + sizeBytes);
+  open.material.expose((bytes) => bytes.fill(0, open.cursor, open.cursor + sizeBytes));
+  return { segment: open.name, offsetBytes: open.cursor, material };
+}

@@ -1,0 +1,41 @@
+/** What end-to-end pools keep on disk, and under which names. */
+import type { KeyClass, NodeId } from "../model/ids.ts";
+import type { WallMs } from "../runtime/clock.ts";
+import type { ChunkName } from "../store/key-bag.ts";
+import type { Route } from "../topology/router.ts";
+
+/** Outbound: this node is the initiator and allocates. Inbound: it is the target and looks up. */
+export type PoolDirection = "outbound" | "inbound";
+
+export interface PoolId {
+  readonly direction: PoolDirection;
+  readonly remote: NodeId;
+  readonly keyClass: KeyClass;
+}
+
+/** Where a segment's key has been: what decides, later, who could know it. */
+export interface Provenance {
+  readonly origin: NodeId;
+  readonly route: Route;
+  readonly establishedAt: WallMs;
+}
+
+export interface PoolSegmentRecord {
+  readonly chunk: ChunkName;
+  readonly lengthBytes: number;
+  readonly expiresAt: WallMs;
+  readonly provenance: Provenance;
+  /** Inbound only: ranges that were supplied, as pairs from, to. */
+  readonly used: readonly number[];
+}
+
+/** 64 bytes from which key ids of one epoch are made (`supply/key-id.ts`). */
+export interface IdSecretRecord {
+  readonly chunk: ChunkName;
+  readonly lengthBytes: number;
+}
+
+export const poolPrefix = ({ direction, remote, keyClass }: PoolId): string => `${direction}/${remote}/${keyClass}/`;
+export const poolSegmentPrefix = (pool: PoolId): string => `${poolPrefix(pool)}segment/`;
+export const idSecretPrefix = (pool: PoolId): string => `${poolPrefix(pool)}secret/`;
+export const poolLedger = ({ direction, remote, keyClass }: PoolId): string => `${direction}/${remote}/${keyClass}`;

@@ -1,0 +1,166 @@
+/** The segments and id secrets of one pool, in memory and on disk alike: what outbound and inbound pools have in common. */
+import { assert } from "../model/assert.ts";
+import { isQkdError } from "../model/errors.ts";
+import { segmentEpoch, type SegmentName } from "../model/ids.ts";
+import type { KeyMaterial } from "../model/key-material.ts";
+import type { KeyVault } from "../store/key-vault.ts";
+import type { Account } from "../store/ledger.ts";
+import type { RecordValue } from "../store/store-record.ts";
+import type { Transaction } from "../store/transaction.ts";
+import {
+  idSecretPrefix,
+  poolLedger,
+  poolSegmentPrefix,
+  type IdSecretRecord,
+  type PoolId,
+  type PoolSegmentRecord,
+} from "./pool-records.ts";
+
+export class PoolSegments {
+  readonly id: PoolId;
+  readonly vault: KeyVault;
+  readonly ledger: string;
+  /** In the order of names once recovered; names grow with time. */
+  readonly #segments = new Map<SegmentName, PoolSegmentRecord>();
+  readonly #secrets = new Map<number, IdSecretRecord>();
+  #bytes = 0;
+
+  constructor(id: PoolId, vault: KeyVault) {
+    this.id = id;
+    this.vault = vault;
+    this.ledger = poolLedger(id);
+  }
+
+  /** Unopened (outbound) or not wholly used (inbound), in bytes. */
+  get stockBytes(): number {
+    return this.#bytes;
+  }
+
+  get(name: SegmentName): PoolSegmentRecord | undefined {
+    return this.#segments.get(name);
+  }
+
+  entries(): readonly (readonly [SegmentName, PoolSegmentRecord])[] {
+    return [...this.#segments];
+  }
+
+  first(): readonly [SegmentName, PoolSegmentRecord] | undefined {
+    return this.#segments.entries().next().value;
+  }
+
+  names(): readonly SegmentName[] {
+    return [...this.#segments.keys()].sort();
+  }
+
+  /** Epochs that have an id secret, newest first. */
+  epochs(): readonly number[] {
+    return [...this.#secrets.keys()].sort((one, other) => other - one);
+  }
+
+  hasSecret(epoch: number): boolean {
+    return this.#secrets.has(epoch);
+  }
+
+  secretName(epoch: number): string | undefined {
+    return this.#secrets.get(epoch)?.chunk;
+  }
+
+  /** The caller owns it. @throws QkdError STORE_DAMAGED */
+  async readSecret(epoch: number): Promise<KeyMaterial | undefined> {
+    const record = this.#secrets.get(epoch);
+    return record === undefined ? undefined : this.vault.read(record);
+  }
+
+  /** A later secret of one epoch takes the place of an earlier one: the earlier one's relay was never proven. */
+  putSecret(transaction: Transaction, epoch: number, secret: Uint8Array): void {
+    const before = this.#secrets.get(epoch);
+    if (before !== undefined) transaction.destroy([before.chunk]);
+    const record = transaction.seal([secret]);
+    this.#secrets.set(epoch, record);
+    transaction.put(secretRecordName(this.id, epoch), record as unknown as RecordValue);
+  }
+
+  /** Seals a new segment; `from` is where its bytes come from in the ledger. */
+  add(
+    transaction: Transaction,
+    name: SegmentName,
+    bytes: Uint8Array,
+    about: Pick<PoolSegmentRecord, "expiresAt" | "provenance">,
+  ): void {
+    assert(!this.#segments.has(name), `segment ${name} of pool ${this.ledger} is there already`);
+    const sealed = transaction.seal([bytes]);
+    const record: PoolSegmentRecord = { ...sealed, ...about, used: [] };
+    this.#segments.set(name, record);
+    this.#bytes += record.lengthBytes;
+    transaction.put(poolSegmentPrefix(this.id) + name, record as unknown as RecordValue);
+    transaction.move({ owner: this.ledger, from: "received", to: "stock", bytes: record.lengthBytes });
+  }
+
+  /** Writes a changed record (used ranges). */
+  update(transaction: Transaction, name: SegmentName, record: PoolSegmentRecord): void {
+    this.#segments.set(name, record);
+    transaction.put(poolSegmentPrefix(this.id) + name, record as unknown as RecordValue);
+  }
+
+  /** The segment is no more; what of it is still in `stock` goes to `to`. */
+  destroy(transaction: Transaction, name: SegmentName, to: Account): void {
+    const record = this.#segments.get(name);
+    assert(record !== undefined, `segment ${name} of pool ${this.ledger} is not held`);
+    this.#segments.delete(name);
+    this.#bytes -= record.lengthBytes;
+    transaction.delete(poolSegmentPrefix(this.id) + name).destroy([record.chunk]);
+    transaction.move({ owner: this.ledger, from: "stock", to, bytes: record.lengthBytes - usedBytes(record) });
+  }
+
+  /** Drops secrets of epochs of which no segment lives, but `epochs` to keep. */
+  dropDeadSecrets(transaction: Transaction, keep: ReadonlySet<number>): void {
+    const live = new Set([...this.#segments.keys()].map(segmentEpoch));
+    for (const [epoch, record] of this.#secrets) {
+      if (live.has(epoch) || keep.has(epoch)) continue;
+      this.#secrets.delete(epoch);
+      transaction.delete(secretRecordName(this.id, epoch)).destroy([record.chunk]);
+    }
+  }
+
+  /** Undefined where the disk lost it. The caller owns the material. */
+  async read(record: PoolSegmentRecord): Promise<KeyMaterial | undefined> {
+    try {
+      return await this.vault.read(record);
+    } catch (failure) {
+      if (isQkdError(failure, "STORE_DAMAGED")) return undefined;
+      throw failure;
+    }
+  }
+
+  async recover(): Promise<void> {
+    const transaction = this.vault.transaction();
+    for (const [name, value] of await this.vault.records(idSecretPrefix(this.id))) {
+      const record = value as unknown as IdSecretRecord;
+      const epoch = Number.parseInt(name.slice(idSecretPrefix(this.id).length), 16);
+      if (this.vault.claim(record.chunk)) this.#secrets.set(epoch, record);
+      else transaction.delete(name);
+    }
+    for (const [name, value] of await this.vault.records(poolSegmentPrefix(this.id))) {
+      const record = value as unknown as PoolSegmentRecord;
+      const segment = name.slice(poolSegmentPrefix(this.id).length) as SegmentName;
+      this.#segments.set(segment, record);
+      this.#bytes += record.lengthBytes;
+      const readable = this.vault.claim(record.chunk) && this.#secrets.has(segmentEpoch(segment));
+      if (!readable) this.destroy(transaction, segment, "burned");
+    }
+    const { open } = this.vault.ledger.balances(this.ledger);
+    transaction.move({ owner: this.ledger, from: "open", to: "burnedOpen", bytes: open });
+    await this.vault.commit(transaction);
+    const unused = this.entries().reduce((sum, [, record]) => sum + record.lengthBytes - usedBytes(record), 0);
+    const { stock } = this.vault.ledger.balances(this.ledger);
+    assert(stock === unused, `pool ${this.ledger}: ${unused} bytes are held, the ledger says ${stock}`);
+  }
+}
+
+const secretRecordName = (pool: PoolId, epoch: number): string => idSecretPrefix(pool) + epoch.toString(16).padStart(8, "0");
+
+export function usedBytes({ used }: PoolSegmentRecord): number {
+  let bytes = 0;
+  for (let i = 0; i + 1 < used.length; i += 2) bytes += used[i + 1]! - used[i]!;
+  return bytes;
+}

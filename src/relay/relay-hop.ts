@@ -1,0 +1,240 @@
+/**
+ * A trusted node's side of a relay: opens frames, passes them on, or stores what arrived.
+ *
+ * In transit the relayed key is never formed: the ciphertext is XORed with (incoming pad XOR outgoing pad). Nothing waits here:
+ * what cannot go on at once is refused.
+ */
+import { isQkdError, sentenceOf } from "../model/errors.ts";
+import { segmentEpoch, type Incarnation, type NodeId, type RelayId } from "../model/ids.ts";
+import { KeyMaterial } from "../model/key-material.ts";
+import type { OpenedFrame } from "../link/inbound-pads.ts";
+import type { QkdLink } from "../link/qkd-link.ts";
+import type { Frame, RelayAnswer, RelayRefusal } from "../peer/peer-messages.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+import { readFrame } from "../link/hop-frame.ts";
+import { splitPayload, TIME_LEFT_MS } from "./key-relay.ts";
+import type { PoolDirectory } from "./pool-directory.ts";
+import {
+  decodeRelayHeader,
+  decodeRelayPlan,
+  encodeRelayHeader,
+  payloadBytesOf,
+  RELAY_BYTES_MAX,
+  type RelayFrameHeader,
+  type RelayPlan,
+} from "./relay-frame.ts";
+import type { RelayMetrics } from "./relay-metrics.ts";
+import { relayProof } from "./relay-proof.ts";
+
+const RELAYS_AT_ONCE_MAX = 128;
+/** Pad that frames need beyond the payload, per relay: tags, and a split over segments. */
+const OVERHEAD_BYTES = 64;
+
+export interface RelayHopParts {
+  readonly self: NodeId;
+  readonly incarnation: Incarnation;
+  readonly links: ReadonlyMap<NodeId, QkdLink>;
+  readonly pools: PoolDirectory;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: RelayMetrics;
+  /** What a pool may hold as target: a neighbour cannot fill our disk. */
+  readonly inboundPoolBytesMax: number;
+}
+
+/** A relay on its way through, or to, this node. */
+interface Passage {
+  readonly relay: RelayId;
+  readonly from: QkdLink;
+  readonly plan: RelayPlan;
+  readonly planBytes: Uint8Array;
+  readonly totalBytes: number;
+  readonly onward: { readonly kind: "transit"; readonly to: QkdLink } | { readonly kind: "here"; readonly payload: KeyMaterial };
+  readonly cancelDeadline: () => void;
+  receivedBytes: number;
+}
+
+export class RelayHop {
+  readonly #parts: RelayHopParts;
+  readonly #passages = new Map<RelayId, Passage>();
+
+  constructor(parts: RelayHopParts) {
+    this.#parts = parts;
+  }
+
+  frame(link: QkdLink, frame: Frame): void {
+    try {
+      const opened = link.openFrame(frame);
+      if (typeof opened === "string") return this.#notOpened(link, frame, opened);
+      try {
+        this.#take(link, decodeRelayHeader(opened.header), opened);
+      } finally {
+        opened.release();
+      }
+    } catch (failure) {
+      if (!isQkdError(failure, "REQUEST_INVALID", "CONFIG_INVALID")) throw failure;
+      this.#parts.log.warn("malformed frame", { link: link.id, reason: failure.message });
+    }
+  }
+
+  /** @returns false when the answer belongs to no relay that went this way */
+  answer(link: QkdLink, answer: RelayAnswer): boolean {
+    const passage = this.#passages.get(answer.relay);
+    if (passage?.onward.kind !== "transit" || passage.onward.to !== link) return false;
+    this.#end(passage, answer.outcome.kind === "refused" ? answer.outcome.reason : "established");
+    passage.from.send(answer);
+    return true;
+  }
+
+  down(link: QkdLink): void {
+    for (const passage of [...this.#passages.values()]) {
+      if (passage.from === link) this.#end(passage, "unreachable");
+      else if (passage.onward.kind === "transit" && passage.onward.to === link) this.#refuse(passage, "unreachable");
+    }
+  }
+
+  close(): void {
+    for (const passage of [...this.#passages.values()]) this.#end(passage, "deadline");
+  }
+
+  #take(link: QkdLink, header: RelayFrameHeader, opened: OpenedFrame): void {
+    const passage = header.payloadOffset === 0 ? this.#begin(link, header) : this.#passages.get(header.relay);
+    if (passage === undefined || passage.from !== link) return; // refused before, or given up
+    const inOrder = header.payloadOffset === passage.receivedBytes && header.totalBytes === passage.totalBytes;
+    if (!inOrder || passage.receivedBytes + opened.ciphertext.length > passage.totalBytes) {
+      return this.#refuse(passage, "not-admitted");
+    }
+    const offset = passage.receivedBytes;
+    passage.receivedBytes += opened.ciphertext.length;
+    const { onward } = passage;
+    if (onward.kind === "transit") this.#passOn(passage, onward.to, header, opened);
+    else {
+      onward.payload.expose((key) => {
+        for (let i = 0; i < opened.pad.length; i++) key[offset + i] = opened.ciphertext[i]! ^ opened.pad[i]!;
+      });
+      if (passage.receivedBytes === passage.totalBytes) this.#arrived(passage, onward.payload);
+    }
+  }
+
+  #begin(link: QkdLink, header: RelayFrameHeader): Passage | undefined {
+    const { self, clock } = this.#parts;
+    const plan = decodeRelayPlan(header.plan);
+    const place = plan.route.indexOf(self);
+    const before = place === 0 ? plan.origin : plan.route[place - 1];
+    const admitted =
+      place >= 0 &&
+      before === link.neighbour &&
+      header.totalBytes === payloadBytesOf(plan) &&
+      header.totalBytes <= RELAY_BYTES_MAX &&
+      !this.#passages.has(header.relay);
+    const next = plan.route[place + 1];
+    const refused = !admitted
+      ? "not-admitted"
+      : this.#passages.size >= RELAYS_AT_ONCE_MAX
+        ? "busy"
+        : next === undefined
+          ? this.#refusalHere(plan)
+          : this.#refusalOnward(next, header.totalBytes);
+    if (refused !== undefined) {
+      this.#answerRefused(link, header.relay, refused);
+      return undefined;
+    }
+    const onward =
+      next === undefined
+        ? ({ kind: "here", payload: KeyMaterial.allocate(header.totalBytes) } as const)
+        : ({ kind: "transit", to: this.#parts.links.get(next)! } as const);
+    const passage: Passage = {
+      relay: header.relay,
+      from: link,
+      plan,
+      planBytes: header.plan.slice(),
+      totalBytes: header.totalBytes,
+      onward,
+      cancelDeadline: clock.after(Math.min(header.timeLeftMs, TIME_LEFT_MS), () => this.#refuse(passage, "deadline")),
+      receivedBytes: 0,
+    };
+    this.#passages.set(header.relay, passage);
+    return passage;
+  }
+
+  #refusalOnward(next: NodeId, totalBytes: number): RelayRefusal | undefined {
+    const link = this.#parts.links.get(next);
+    if (link === undefined) return "not-admitted";
+    if (!link.up) return "unreachable";
+    return link.padBytesAvailable() < totalBytes + OVERHEAD_BYTES ? "no-pad" : undefined;
+  }
+
+  #refusalHere(plan: RelayPlan): RelayRefusal | undefined {
+    const pool = this.#parts.pools.inboundPool(plan.origin, plan.keyClass);
+    if (pool === undefined || plan.segments.some(({ name }) => pool.has(name))) return "not-admitted";
+    return pool.stockBytes > this.#parts.inboundPoolBytesMax ? "busy" : undefined;
+  }
+
+  #passOn(passage: Passage, to: QkdLink, header: RelayFrameHeader, opened: OpenedFrame): void {
+    const { ciphertext, pad } = opened;
+    for (let done = 0; done < ciphertext.length; ) {
+      const from = done;
+      const payloadOffset = header.payloadOffset + from;
+      const headerBytes = (): Uint8Array =>
+        encodeRelayHeader({ ...header, payloadOffset, plan: payloadOffset === 0 ? header.plan : new Uint8Array(0) });
+      const frame = to.seal(ciphertext.length - from, headerBytes, (out, outPad) => {
+        // incoming pad XOR outgoing pad first: the relayed key itself is never formed here
+        for (let i = 0; i < outPad.length; i++) out[i] = ciphertext[from + i]! ^ (pad[from + i]! ^ outPad[i]!);
+      });
+      if (frame === undefined) return this.#refuse(passage, "no-pad");
+      if (!to.send({ kind: "frame", bytes: frame.bytes })) return this.#refuse(passage, "busy");
+      this.#parts.metrics.frames.add({ role: "transit" });
+      done += frame.payloadBytes;
+    }
+  }
+
+  #arrived(passage: Passage, payload: KeyMaterial): void {
+    const { log } = this.#parts;
+    passage.cancelDeadline();
+    this.#store(passage, payload)
+      .catch((failure: unknown) => log.warn("an arrived relay was not stored", { reason: sentenceOf(failure) }))
+      .finally(() => this.#end(passage, "established"));
+  }
+
+  /** The destination is durable before it proves. */
+  async #store({ plan, planBytes, from, relay }: Passage, payload: KeyMaterial): Promise<void> {
+    const { pools, clock, incarnation } = this.#parts;
+    const pool = pools.inboundPool(plan.origin, plan.keyClass)!;
+    const proof = payload.expose((bytes) => relayProof(planBytes, bytes));
+    const epoch = segmentEpoch(plan.segments[0]!.name);
+    const provenance = { origin: plan.origin, route: plan.route, establishedAt: clock.wall() };
+    if (plan.segments.some(({ name }) => pool.has(name))) return; // a second relay under names that the first brought
+    await payload.expose((bytes) => pool.add({ epoch, ...splitPayload(plan, bytes), provenance }));
+    if (plan.live !== undefined) {
+      pool.told([...plan.live, ...plan.segments.map(({ name }) => ({ first: name, count: 1 }))]);
+    }
+    from.send({ kind: "relay-answer", relay, outcome: { kind: "established", proof, incarnation } });
+  }
+
+  /** A frame that could not be opened: its header is not proven, so it is good for a refusal only. */
+  #notOpened(link: QkdLink, frame: Frame, why: string): void {
+    const { relay } = decodeRelayHeader(readFrame(frame.bytes).header);
+    this.#parts.log.warn("frame refused", { link: link.id, why });
+    const passage = this.#passages.get(relay);
+    if (passage?.from === link) this.#refuse(passage, "tag-wrong");
+    else this.#answerRefused(link, relay, "tag-wrong");
+  }
+
+  #refuse(passage: Passage, reason: RelayRefusal): void {
+    this.#end(passage, reason);
+    this.#answerRefused(passage.from, passage.relay, reason);
+  }
+
+  #answerRefused(link: QkdLink, relay: RelayId, reason: RelayRefusal): void {
+    link.send({ kind: "relay-answer", relay, outcome: { kind: "refused", reason, atHop: this.#parts.self } });
+  }
+
+  #end(passage: Passage, result: string): void {
+    if (!this.#passages.delete(passage.relay)) return;
+    passage.cancelDeadline();
+    const role = passage.onward.kind === "transit" ? "transit" : "destination";
+    if (passage.onward.kind === "here") passage.onward.payload.erase();
+    this.#parts.metrics.relays.add({ role, result });
+  }
+}

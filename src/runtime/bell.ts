@@ -1,0 +1,24 @@
+/** A bell wakes one waiting task; rung while nobody waits, it is heard at the next wait. Never lost, never queued twice. */
+
+export class Bell {
+  #rung = false;
+  #wake: (() => void) | undefined;
+
+  ring(): void {
+    this.#rung = true;
+    this.#wake?.();
+  }
+
+  /** Returns when the bell was rung since the last return, or when `signal` aborts (never throws). */
+  async heard(signal: AbortSignal): Promise<void> {
+    if (!this.#rung && !signal.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      signal.addEventListener("abort", resolve as () => void, { once: true });
+      await promise;
+      signal.removeEventListener("abort", resolve as () => void);
+      this.#wake = undefined;
+    }
+    this.#rung = false;
+  }
+}

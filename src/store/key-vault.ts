@@ -1,0 +1,228 @@
+/**
+ * The store of one node: sealed chunks of key, authenticated records, a ledger, behind one writer.
+ *
+ * What it promises: a transaction is durable as a whole when `commit` resolves; a chunk that was destroyed by a
+ * committed transaction cannot be read again from this disk, by anyone. What it does not know: links, pools, relays.
+ */
+import { createDecipheriv } from "node:crypto";
+import { QkdError } from "../model/errors.ts";
+import { segmentName } from "../model/ids.ts";
+import { KeyMaterial } from "../model/key-material.ts";
+import { SECOND_MS } from "../model/units.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { MetricsRegistry } from "../runtime/metrics.ts";
+import { randomName, type Random } from "../runtime/random.ts";
+import { openKeyBag, type ChunkName, type KeyBag } from "./key-bag.ts";
+import { Ledger, type Balances, type LedgerOwner } from "./ledger.ts";
+import type { RecordDatabase, RecordOperation } from "./record-database.ts";
+import type { SlotFile } from "./slot-file.ts";
+import { createStoreMac, type StoreMac } from "./store-keys.ts";
+import { createStoreMetrics } from "./store-metrics.ts";
+import { decodeRecord, encodeRecord, type RecordValue } from "./store-record.ts";
+import { CHUNK_NONCE, CHUNK_PREFIX, CHUNK_TAG_BYTES, CHUNK_VERSION, chunkContext, Transaction } from "./transaction.ts";
+import { JOURNAL_RING, WriteQueue } from "./write-queue.ts";
+
+const META = "meta";
+const LEDGER_PREFIX = "ledger/";
+const JOURNAL_PREFIX = "journal/";
+
+export interface KeyVaultParts {
+  readonly database: RecordDatabase;
+  readonly keyBagFile: SlotFile;
+  readonly nvFile: SlotFile;
+  /** 32 bytes from a credential; the vault keeps and erases it. */
+  readonly root: KeyMaterial;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: MetricsRegistry | undefined;
+  readonly onFailure: (failure: QkdError) => void;
+}
+
+interface Meta {
+  readonly schema: number;
+  readonly storeId: string;
+  readonly epoch: number;
+  readonly journal: number;
+}
+
+const SCHEMA = 1;
+
+/**
+ * @throws QkdError STORE_DAMAGED     the root is not this store's, a record does not verify, or the journal has a hole
+ * @throws QkdError VERSION_MISMATCH  the store was written by another version; nothing was changed
+ */
+export async function openKeyVault(parts: KeyVaultParts): Promise<KeyVault> {
+  const stored = await parts.database.get(META);
+  const storeId = stored === undefined ? randomName(parts.random, 16) : storeIdIn(stored);
+  const mac = createStoreMac(parts.root, "records", storeId);
+  const meta = stored === undefined ? undefined : (decodeRecord(mac, META, stored) as unknown as Meta);
+  if (meta !== undefined && meta.schema !== SCHEMA) {
+    throw new QkdError("VERSION_MISMATCH", `the store has schema ${meta.schema}, this daemon knows ${SCHEMA}`, {});
+  }
+  const epoch = Math.max((meta?.epoch ?? 0) + 1, Math.floor(parts.clock.wall() / SECOND_MS));
+  const journal = meta?.journal ?? 0;
+  if (meta !== undefined) await checkJournal(parts.database, mac, journal);
+  const files = { file: parts.keyBagFile, nv: parts.nvFile, storeIsNew: stored === undefined };
+  const keyBag = await openKeyBag({ ...parts, ...files, storeId });
+  const ledger = new Ledger();
+  for await (const [name, record] of parts.database.records(LEDGER_PREFIX)) {
+    ledger.restore(name.slice(LEDGER_PREFIX.length), decodeRecord(mac, name, record) as unknown as Partial<Balances>);
+  }
+  ledger.takeChanged();
+  const vault = new KeyVault(parts, { storeId, epoch, journal, mac, keyBag, ledger });
+  await vault.commit(vault.transaction()); // the new epoch is durable before any segment is named in it
+  return vault;
+}
+
+export class KeyVault {
+  readonly storeId: string;
+  /** Larger at each start, about the wall clock's seconds: names made in this life begin with it. */
+  readonly epoch: number;
+  /** The journal number that was on disk when this life began. */
+  readonly journalAtStart: number;
+  readonly ledger: Ledger;
+  /** Authenticates what this store hands out and gets back (marks). */
+  readonly markMac: StoreMac;
+  readonly #parts: KeyVaultParts;
+  readonly #mac: StoreMac;
+  readonly #keyBag: KeyBag;
+  readonly #queue: WriteQueue;
+  readonly #claimed = new Set<ChunkName>();
+  #chunkNumber = 0;
+
+  constructor(
+    parts: KeyVaultParts,
+    opened: { storeId: string; epoch: number; journal: number; mac: StoreMac; keyBag: KeyBag; ledger: Ledger },
+  ) {
+    this.storeId = opened.storeId;
+    this.epoch = opened.epoch;
+    this.journalAtStart = opened.journal;
+    this.ledger = opened.ledger;
+    this.markMac = createStoreMac(parts.root, "marks", opened.storeId);
+    this.#parts = parts;
+    this.#mac = opened.mac;
+    this.#keyBag = opened.keyBag;
+    this.#queue = new WriteQueue(
+      {
+        ...parts,
+        keyBag: opened.keyBag,
+        ledger: opened.ledger,
+        metrics: parts.metrics === undefined ? undefined : createStoreMetrics(parts.metrics),
+        closingRecords: (journal, changed) => this.#closingRecords(journal, changed),
+      },
+      opened.journal,
+    );
+  }
+
+  /** The number of the last durable group of writes. */
+  get journal(): number {
+    return this.#queue.journal;
+  }
+
+  transaction(): Transaction {
+    return new Transaction({
+      storeId: this.storeId,
+      nextChunk: () => segmentName(this.epoch, ++this.#chunkNumber) as string as ChunkName,
+      freshDataKey: () => {
+        const dataKey = KeyMaterial.allocate(32);
+        dataKey.expose((bytes) => this.#parts.random.fill(bytes));
+        return dataKey;
+      },
+      encode: (name, value) => encodeRecord(this.#mac, name, value),
+    });
+  }
+
+  /** Durable when it resolves. @throws QkdError STORE_FAILED */
+  commit(transaction: Transaction): Promise<void> {
+    return this.#queue.commit(transaction);
+  }
+
+  /**
+   * A chunk's bytes; the caller owns them.
+   *
+   * @throws QkdError STORE_DAMAGED when the data key or the record is gone, or does not verify
+   */
+  async read({ chunk, lengthBytes }: { readonly chunk: ChunkName; readonly lengthBytes: number }): Promise<KeyMaterial> {
+    using dataKey = this.#keyBag.dataKey(chunk);
+    const record = await this.#parts.database.get(CHUNK_PREFIX + chunk);
+    if (dataKey === undefined || record === undefined || record.length !== 1 + lengthBytes + CHUNK_TAG_BYTES) {
+      throw new QkdError("STORE_DAMAGED", `chunk ${chunk} is not whole`, { chunk });
+    }
+    if (record[0] !== CHUNK_VERSION) throw new QkdError("VERSION_MISMATCH", `chunk ${chunk} has another format`, {});
+    const decipher = dataKey.expose((bytes) => createDecipheriv("aes-256-gcm", bytes, CHUNK_NONCE));
+    decipher.setAAD(chunkContext(this.storeId, chunk)).setAuthTag(record.subarray(1 + lengthBytes));
+    const plain = decipher.update(record.subarray(1, 1 + lengthBytes));
+    try {
+      decipher.final();
+    } catch (cause) {
+      plain.fill(0);
+      throw new QkdError("STORE_DAMAGED", `chunk ${chunk} does not verify`, { chunk }, cause);
+    }
+    return KeyMaterial.moveFrom(plain);
+  }
+
+  /** Records found at start, decoded. @throws QkdError STORE_DAMAGED when one does not verify */
+  async records(prefix: string): Promise<(readonly [name: string, value: RecordValue])[]> {
+    const found: (readonly [string, RecordValue])[] = [];
+    for await (const [name, record] of this.#parts.database.records(prefix)) {
+      found.push([name, decodeRecord(this.#mac, name, record)]);
+    }
+    return found;
+  }
+
+  /** At start, each room claims the chunks that its records name. @returns false when the chunk's data key is gone */
+  claim(chunk: ChunkName): boolean {
+    this.#claimed.add(chunk);
+    return this.#keyBag.has(chunk);
+  }
+
+  /** After all rooms have claimed theirs: data keys that no record names are destroyed. @returns how many there were */
+  async sweepUnclaimed(): Promise<number> {
+    const ofThisLife = segmentName(this.epoch, 0).slice(0, 8); // sealed since the start, by rooms that are open already
+    const orphans = [...this.#keyBag.chunks()].filter(
+      (chunk) => !this.#claimed.has(chunk) && !chunk.startsWith(ofThisLife),
+    );
+    this.#claimed.clear();
+    if (orphans.length > 0) await this.commit(this.transaction().destroy(orphans));
+    return orphans.length;
+  }
+
+  #closingRecords(journal: number, changed: readonly LedgerOwner[]): readonly RecordOperation[] {
+    const meta: Meta = { schema: SCHEMA, storeId: this.storeId, epoch: this.epoch, journal };
+    const records: (readonly [string, RecordValue])[] = [
+      [META, meta as unknown as RecordValue],
+      [journalRecord(journal), journal],
+      ...changed.map((owner) => [LEDGER_PREFIX + owner, { ...this.ledger.balances(owner) }] as const),
+    ];
+    return records.map(([name, value]) => ({ kind: "put", name, value: encodeRecord(this.#mac, name, value) }));
+  }
+}
+
+const journalRecord = (journal: number): string => JOURNAL_PREFIX + (journal % JOURNAL_RING).toString().padStart(4, "0");
+
+/** A hole means that LevelDB dropped a block that it had called durable (a flipped bit does that, silently). */
+async function checkJournal(database: RecordDatabase, mac: StoreMac, journal: number): Promise<void> {
+  const seen = new Set<number>();
+  for await (const [name, record] of database.records(JOURNAL_PREFIX)) {
+    seen.add(decodeRecord(mac, name, record) as number);
+  }
+  for (let number = journal; number > Math.max(0, journal - JOURNAL_RING); number--) {
+    if (!seen.has(number)) {
+      throw new QkdError("STORE_DAMAGED", `the journal of the store lacks write ${number} of ${journal}`, {
+        missing: number,
+        remedy: "move the store's folder away: a new store starts empty, neighbours burn what was shared",
+      });
+    }
+  }
+}
+
+/** The store id, before the MAC can be checked (it is part of what the MAC's key comes from). */
+function storeIdIn(record: Uint8Array): string {
+  const body = new TextDecoder().decode(record.subarray(1, Math.max(1, record.length - 16)));
+  const storeId = /"storeId":"([0-9a-f]{32})"/.exec(body)?.[1];
+  if (storeId === undefined) throw new QkdError("STORE_DAMAGED", "the store has no readable name", {});
+  return storeId;
+}
+

@@ -1,0 +1,93 @@
+/** What is to become durable together: chunks to seal, records, data keys to destroy, ledger moves. */
+import { createCipheriv } from "node:crypto";
+import type { KeyMaterial } from "../model/key-material.ts";
+import type { ChunkName } from "./key-bag.ts";
+import type { LedgerMove } from "./ledger.ts";
+import type { RecordOperation } from "./record-database.ts";
+import type { RecordValue } from "./store-record.ts";
+
+export const CHUNK_PREFIX = "chunk/";
+export const CHUNK_TAG_BYTES = 16;
+export const CHUNK_NONCE = new Uint8Array(12); // a data key seals one chunk, once: any nonce serves
+export const CHUNK_VERSION = 1;
+
+export interface SealedChunk {
+  readonly chunk: ChunkName;
+  readonly lengthBytes: number;
+}
+
+/** Binds a chunk's bytes to its name and its store. */
+export function chunkContext(storeId: string, chunk: ChunkName): Uint8Array {
+  return new TextEncoder().encode(`qkdnd chunk ${CHUNK_VERSION} ${storeId} ${chunk}`);
+}
+
+export interface TransactionParts {
+  readonly storeId: string;
+  readonly nextChunk: () => ChunkName;
+  readonly freshDataKey: () => KeyMaterial;
+  readonly encode: (name: string, value: RecordValue) => Uint8Array;
+}
+
+export class Transaction {
+  readonly operations: RecordOperation[] = [];
+  readonly dataKeys: { readonly chunk: ChunkName; readonly dataKey: KeyMaterial }[] = [];
+  readonly destroyed: ChunkName[] = [];
+  readonly moves: LedgerMove[] = [];
+  sealedBytes = 0;
+  readonly #parts: TransactionParts;
+
+  constructor(parts: TransactionParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Seals `parts`, one after the other, as one chunk under a data key of its own (AES-256-GCM). They are not erased.
+   *
+   *  record: version u8 | ciphertext | tag 16
+   */
+  seal(parts: readonly Uint8Array[]): SealedChunk {
+    const chunk = this.#parts.nextChunk();
+    const dataKey = this.#parts.freshDataKey();
+    const lengthBytes = parts.reduce((sum, part) => sum + part.length, 0);
+    const record = new Uint8Array(1 + lengthBytes + CHUNK_TAG_BYTES);
+    record[0] = CHUNK_VERSION;
+    const cipher = dataKey.expose((bytes) => createCipheriv("aes-256-gcm", bytes, CHUNK_NONCE));
+    cipher.setAAD(chunkContext(this.#parts.storeId, chunk));
+    let at = 1;
+    for (const part of parts) {
+      record.set(cipher.update(part), at);
+      at += part.length;
+    }
+    cipher.final();
+    record.set(cipher.getAuthTag(), at);
+    this.operations.push({ kind: "put", name: CHUNK_PREFIX + chunk, value: record });
+    this.dataKeys.push({ chunk, dataKey });
+    this.sealedBytes += lengthBytes;
+    return { chunk, lengthBytes };
+  }
+
+  put(name: string, value: RecordValue): this {
+    this.operations.push({ kind: "put", name, value: this.#parts.encode(name, value) });
+    return this;
+  }
+
+  delete(name: string): this {
+    this.operations.push({ kind: "delete", name });
+    return this;
+  }
+
+  /** Makes a chunk unreadable: its record goes with this transaction's records, its data key right after them. */
+  destroy(chunks: Iterable<ChunkName>): this {
+    for (const chunk of chunks) {
+      this.operations.push({ kind: "delete", name: CHUNK_PREFIX + chunk });
+      this.destroyed.push(chunk);
+    }
+    return this;
+  }
+
+  move(move: LedgerMove): this {
+    this.moves.push(move);
+    return this;
+  }
+}
+

@@ -1,0 +1,116 @@
+/**
+ * The one writer of a store: transactions that wait together become durable together.
+ *
+ * The order within a group is part of every state table: data keys into the bag, then records, then data keys out of the
+ * bag. A crash after the first leaves data keys that no record names (destroyed at the next start); after the second,
+ * data keys of chunks whose records are gone (the same). Whoever awaits a commit acts only after the third.
+ */
+import { QkdError } from "../model/errors.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { KeyBag } from "./key-bag.ts";
+import type { Ledger, LedgerOwner } from "./ledger.ts";
+import type { RecordDatabase, RecordOperation } from "./record-database.ts";
+import type { StoreMetrics } from "./store-metrics.ts";
+import type { Transaction } from "./transaction.ts";
+
+const GROUP_BYTES_MAX = 8 * 1_048_576;
+const GROUP_TRANSACTIONS_MAX = 512;
+export const JOURNAL_RING = 4096;
+
+export interface WriteQueueParts {
+  readonly database: RecordDatabase;
+  readonly keyBag: KeyBag;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly metrics: StoreMetrics | undefined;
+  /** The records that say that this group was written, and what the changed accounts hold now. */
+  readonly closingRecords: (journal: number, changed: readonly LedgerOwner[]) => readonly RecordOperation[];
+  /** Called once, with the first failed write. The process must end: nothing is written on this handle any more. */
+  readonly onFailure: (failure: QkdError) => void;
+}
+
+interface Waiting {
+  readonly transaction: Transaction;
+  readonly done: () => void;
+  readonly failed: (failure: unknown) => void;
+}
+
+export class WriteQueue {
+  readonly #parts: WriteQueueParts;
+  readonly #waiting: Waiting[] = [];
+  #journal: number;
+  #running = false;
+  #failure: QkdError | undefined;
+
+  constructor(parts: WriteQueueParts, journal: number) {
+    this.#parts = parts;
+    this.#journal = journal;
+  }
+
+  /** The number of the last group that is durable. */
+  get journal(): number {
+    return this.#journal;
+  }
+
+  /** Durable when it resolves. @throws QkdError STORE_FAILED; the state on disk is then that before or after */
+  commit(transaction: Transaction): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#waiting.push({ transaction, done: resolve, failed: reject });
+    if (!this.#running) {
+      this.#running = true;
+      void this.#run();
+    }
+    return promise;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0 && this.#failure === undefined) {
+      const group = this.#takeGroup();
+      try {
+        await this.#write(group.map(({ transaction }) => transaction));
+        for (const { done } of group) done();
+      } catch (cause) {
+        this.#fail(cause, group);
+      }
+    }
+    this.#running = false;
+  }
+
+  #takeGroup(): Waiting[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#waiting.length && count < GROUP_TRANSACTIONS_MAX && bytes < GROUP_BYTES_MAX) {
+      bytes += this.#waiting[count]!.transaction.sealedBytes;
+      count += 1;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  async #write(group: readonly Transaction[]): Promise<void> {
+    const { database, keyBag, ledger, clock, metrics } = this.#parts;
+    const startedAt = clock.monotonic();
+    for (const { moves } of group) for (const move of moves) ledger.move(move);
+    const dataKeys = group.flatMap((transaction) => transaction.dataKeys);
+    if (dataKeys.length > 0) await keyBag.add(dataKeys);
+    for (const { dataKey } of dataKeys) dataKey.erase();
+    const closing = this.#parts.closingRecords(this.#journal + 1, ledger.takeChanged());
+    await database.write([...group.flatMap(({ operations }) => operations), ...closing]);
+    this.#journal += 1;
+    const destroyed = group.flatMap((transaction) => transaction.destroyed);
+    if (destroyed.length > 0) await keyBag.destroy(destroyed); // the point of no return for what is opened
+    metrics?.commits.add({});
+    metrics?.sealedBytes.add(
+      {},
+      group.reduce((sum, { sealedBytes }) => sum + sealedBytes, 0),
+    );
+    metrics?.commitSeconds.observe({}, (clock.monotonic() - startedAt) / 1000);
+  }
+
+  #fail(cause: unknown, group: readonly Waiting[]): void {
+    const failure = new QkdError("STORE_FAILED", "a write to the store failed: this process must end", {}, cause);
+    this.#failure = failure;
+    for (const { failed } of [...group, ...this.#waiting.splice(0)]) failed(failure);
+    this.#parts.onFailure(failure);
+  }
+}

@@ -1,0 +1,261 @@
+/** Each key once to each side: cuts keys from pre-established pools for initiators, looks them up for targets. */
+import { QkdError, isQkdError } from "../model/errors.ts";
+import { segmentEpoch, segmentName, segmentNumber, type KeyClass, type KeyId, type NodeId } from "../model/ids.ts";
+import type { KeyMaterial } from "../model/key-material.ts";
+import { BITS_PER_BYTE } from "../model/units.ts";
+import type { InboundPool, KeyRange } from "../relay/inbound-pool.ts";
+import type { AllocatedKey, OutboundPool } from "../relay/outbound-pool.ts";
+import type { PoolDirectory } from "../relay/pool-directory.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { DemandMeter } from "./demand-meter.ts";
+import { FailureBrake } from "./failure-brake.ts";
+import { createKeyIdCodec, type KeyIdCodec } from "./key-id.ts";
+import type { KeySupply, SaePair, SuppliedKey, SupplyLimits, SupplyStatus } from "./key-supply.ts";
+import type { OnDemand } from "./on-demand.ts";
+import type { SaeDirectory } from "./sae-directory.ts";
+import type { SupplyMetrics } from "./supply-metrics.ts";
+
+const CODECS_MAX = 256;
+const RETRY_AFTER_MS = 1_000;
+
+export interface SaeSupplyParts {
+  readonly self: NodeId;
+  readonly directory: SaeDirectory;
+  readonly pools: PoolDirectory;
+  readonly onDemand: OnDemand;
+  readonly demand: DemandMeter;
+  readonly clock: Clock;
+  readonly metrics: SupplyMetrics;
+  readonly uuidVersion: 8 | 4;
+  readonly storedKeysMax: number;
+}
+
+export function createSaeSupply(parts: SaeSupplyParts, limits: SupplyLimits): KeySupply {
+  return new SaeSupply(parts, limits);
+}
+
+class SaeSupply implements KeySupply {
+  readonly limits: SupplyLimits;
+  readonly #parts: SaeSupplyParts;
+  readonly #brake: FailureBrake;
+  readonly #codecs = new Map<string, KeyIdCodec>();
+
+  constructor(parts: SaeSupplyParts, limits: SupplyLimits) {
+    this.#parts = parts;
+    this.limits = limits;
+    this.#brake = new FailureBrake(parts.clock);
+  }
+
+  status(pair: SaePair): SupplyStatus {
+    const { pool, targetNode } = this.#outboundPool(pair);
+    const sizeBytes = this.limits.keySizeDefaultBits / BITS_PER_BYTE;
+    const { self, storedKeysMax } = this.#parts;
+    const storedKeys = Math.min(storedKeysMax, pool.wholeKeys(sizeBytes));
+    return { ...this.limits, sourceNode: self, targetNode, storedKeys, storedKeysMax };
+  }
+
+  async encryptionKeys(
+    request: { readonly pair: SaePair; readonly count: number; readonly sizeBits: number },
+    deadline: AbortSignal,
+  ): Promise<readonly SuppliedKey[]> {
+    const { pair, count, sizeBits } = request;
+    return this.#counted("initiator", async () => {
+      this.#check(count, sizeBits);
+      const { pool, targetNode, keyClass } = this.#outboundPool(pair);
+      const sizeBytes = sizeBits / BITS_PER_BYTE;
+      this.#parts.demand.asked(targetNode, keyClass, count * sizeBytes);
+      const keys = await this.#allocate(pool, count, sizeBytes, deadline);
+      const supplied = await this.#withIds(pool, pair, keys);
+      this.#parts.metrics.keys.add({ remote: targetNode, role: "initiator" }, count);
+      this.#parts.metrics.bits.add({ remote: targetNode, role: "initiator" }, count * sizeBits);
+      return supplied;
+    });
+  }
+
+  async decryptionKeys(
+    request: { readonly pair: SaePair; readonly ids: readonly KeyId[] },
+    deadline: AbortSignal,
+  ): Promise<readonly SuppliedKey[]> {
+    const { pair, ids } = request;
+    return this.#counted("target", async () => {
+      this.#checkIds(ids);
+      const { initiatorNode, targetNode } = this.#parts.directory.pair(pair);
+      if (targetNode !== this.#parts.self) throw notHere(pair.target);
+      await this.#brake.slow(pair.target, deadline);
+      try {
+        const places = await this.#find(initiatorNode, pair, ids);
+        const supplied = await this.#claim(ids, places);
+        const bits = supplied.reduce((sum, { material }) => sum + material.lengthBytes * BITS_PER_BYTE, 0);
+        this.#parts.metrics.keys.add({ remote: initiatorNode, role: "target" }, ids.length);
+        this.#parts.metrics.bits.add({ remote: initiatorNode, role: "target" }, bits);
+        return supplied;
+      } catch (failure) {
+        if (isQkdError(failure, "KEY_UNKNOWN", "KEY_FOREIGN")) this.#brake.failed(pair.target);
+        throw failure;
+      }
+    });
+  }
+
+  async #counted<Result>(role: "initiator" | "target", run: () => Promise<Result>): Promise<Result> {
+    try {
+      return await run();
+    } catch (failure) {
+      if (isQkdError(failure)) this.#parts.metrics.refusals.add({ role, reason: failure.code });
+      throw failure;
+    }
+  }
+
+  #check(count: number, sizeBits: number): void {
+    const { keysPerRequestMax, keySizeMinBits, keySizeMaxBits } = this.limits;
+    if (!Number.isInteger(count) || count < 1 || count > keysPerRequestMax) {
+      throw outOfRange("number", { value: count, min: 1, max: keysPerRequestMax });
+    }
+    if (!Number.isInteger(sizeBits) || sizeBits < keySizeMinBits || sizeBits > keySizeMaxBits) {
+      throw outOfRange("size", { value: sizeBits, min: keySizeMinBits, max: keySizeMaxBits });
+    }
+    if (sizeBits % BITS_PER_BYTE !== 0) {
+      throw new QkdError("REQUEST_INVALID", "size shall be a multiple of 8", { field: "size", value: sizeBits });
+    }
+  }
+
+  #checkIds(ids: readonly KeyId[]): void {
+    const max = this.limits.keysPerRequestMax;
+    if (ids.length < 1 || ids.length > max) throw outOfRange("key_IDs", { value: ids.length, min: 1, max });
+    if (new Set(ids.map((id) => id.toLowerCase())).size < ids.length) {
+      throw new QkdError("REQUEST_INVALID", "a key id is named twice", { field: "key_IDs" });
+    }
+  }
+
+  #outboundPool(pair: SaePair): { pool: OutboundPool; targetNode: NodeId; keyClass: KeyClass } {
+    const { directory, self, pools } = this.#parts;
+    const { initiatorNode, targetNode, keyClass } = directory.pair(pair);
+    if (initiatorNode !== self) throw notHere(pair.initiator);
+    if (targetNode === self) {
+      const sentence = "both SAEs live at this node: keys between them are not supplied";
+      throw new QkdError("SAE_NOT_ALLOWED", sentence, { initiator: pair.initiator, target: pair.target });
+    }
+    return { pool: pools.outboundPool(targetNode, keyClass)!, targetNode, keyClass };
+  }
+
+  async #allocate(
+    pool: OutboundPool,
+    count: number,
+    sizeBytes: number,
+    deadline: AbortSignal,
+  ): Promise<readonly AllocatedKey[]> {
+    const labels = { remote: pool.id.remote, class: pool.id.keyClass };
+    let keys = await pool.allocate(count, sizeBytes);
+    if (keys !== undefined) {
+      this.#parts.metrics.hits.add(labels);
+      return keys;
+    }
+    this.#parts.metrics.misses.add(labels);
+    for (let relays = 0; keys === undefined && !deadline.aborted; relays++) {
+      const missing = count - pool.wholeKeys(sizeBytes);
+      const before = pool.stockBytes;
+      await this.#parts.onDemand.bring(pool, { count: Math.max(1, missing), sizeBytes }, deadline);
+      keys = await pool.allocate(count, sizeBytes);
+      if (pool.stockBytes <= before && relays >= 2) break; // relays fail: the SAE should know soon
+    }
+    if (keys !== undefined) return keys;
+    throw new QkdError("KEY_SHORTAGE", `too little key is shared with ${pool.id.remote} now`, {
+      retryAfterMs: RETRY_AFTER_MS,
+    });
+  }
+
+  async #withIds(pool: OutboundPool, pair: SaePair, keys: readonly AllocatedKey[]): Promise<readonly SuppliedKey[]> {
+    const supplied: SuppliedKey[] = [];
+    for (let from = 0; from < keys.length; ) {
+      const epoch = segmentEpoch(keys[from]!.segment);
+      let to = from + 1;
+      while (to < keys.length && segmentEpoch(keys[to]!.segment) === epoch) to += 1;
+      const group = keys.slice(from, to);
+      const codec = await this.#codec(pool, epoch);
+      if (codec === undefined) throw new QkdError("KEY_SHORTAGE", "the id secret of these keys is gone", {});
+      const places = group.map(({ segment, offsetBytes, material }) => ({
+        number: segmentNumber(segment),
+        offsetBytes,
+        lengthBytes: material.lengthBytes,
+      }));
+      const ids = codec.make(pair, places);
+      for (const [i, { material }] of group.entries()) supplied.push({ id: ids[i]!, material });
+      from = to;
+    }
+    return supplied;
+  }
+
+  /** Where each id says that its key is. Nothing is claimed yet. */
+  async #find(remote: NodeId, pair: SaePair, ids: readonly KeyId[]): Promise<{ pool: InboundPool; range: KeyRange }[]> {
+    const found: { pool: InboundPool; range: KeyRange }[] = [];
+    const foreign: KeyId[] = [];
+    const unknown: KeyId[] = [];
+    for (const id of ids) {
+      const place = await this.#resolve(remote, pair, id);
+      if (place === "foreign") foreign.push(id);
+      else if (place === undefined || !place.pool.claimable(place.range)) unknown.push(id);
+      else found.push(place);
+    }
+    if (foreign.length > 0) {
+      throw new QkdError("KEY_FOREIGN", "one or more keys were made for another pair of SAEs", { ids: foreign });
+    }
+    if (unknown.length > 0) throw new QkdError("KEY_UNKNOWN", "no such key, or it was supplied before", { ids: unknown });
+    return found;
+  }
+
+  async #resolve(
+    remote: NodeId,
+    pair: SaePair,
+    id: KeyId,
+  ): Promise<{ pool: InboundPool; range: KeyRange } | "foreign" | undefined> {
+    let foreign = false;
+    for (const pool of this.#parts.pools.inboundPools(remote)) {
+      for (const epoch of pool.epochs()) {
+        const read = (await this.#codec(pool, epoch))?.read(pair, id);
+        if (read?.kind === "foreign") foreign = true;
+        if (read?.kind !== "ours") continue;
+        const { number, offsetBytes, lengthBytes } = read.place;
+        return { pool, range: { segment: segmentName(epoch, number), offsetBytes, lengthBytes } };
+      }
+    }
+    return foreign ? "foreign" : undefined;
+  }
+
+  async #claim(
+    ids: readonly KeyId[],
+    places: readonly { readonly pool: InboundPool; readonly range: KeyRange }[],
+  ): Promise<readonly SuppliedKey[]> {
+    const materials = new Map<KeyRange, KeyMaterial>();
+    for (const pool of new Set(places.map((place) => place.pool))) {
+      const ranges = places.filter((place) => place.pool === pool).map(({ range }) => range);
+      try {
+        for (const [i, material] of (await pool.claim(ranges)).entries()) materials.set(ranges[i]!, material);
+      } catch (failure) {
+        for (const material of materials.values()) material.erase();
+        throw isQkdError(failure, "KEY_UNKNOWN")
+          ? new QkdError("KEY_UNKNOWN", failure.message, { ids: [...ids] })
+          : failure;
+      }
+    }
+    return places.map(({ range }, i) => ({ id: ids[i]!, material: materials.get(range)! }));
+  }
+
+  async #codec(pool: OutboundPool | InboundPool, epoch: number): Promise<KeyIdCodec | undefined> {
+    const { direction, remote, keyClass } = pool.id;
+    const name = `${direction}/${remote}/${keyClass}/${epoch}/${pool.idSecretName(epoch)}`;
+    const cached = this.#codecs.get(name);
+    if (cached !== undefined) return cached;
+    using secret = await pool.idSecret(epoch);
+    if (secret === undefined) return undefined;
+    if (this.#codecs.size >= CODECS_MAX) this.#codecs.clear();
+    const codec = createKeyIdCodec(secret, keyClass, this.#parts.uuidVersion);
+    this.#codecs.set(name, codec);
+    return codec;
+  }
+}
+
+function outOfRange(field: string, range: { value: number; min: number; max: number }): QkdError {
+  return new QkdError("REQUEST_INVALID", `${field} is out of range: ${range.min} to ${range.max}`, { field, ...range });
+}
+
+const notHere = (saeId: string): QkdError =>
+  new QkdError("SAE_NOT_ALLOWED", "this SAE lives at another node", { saeId });

@@ -1,0 +1,40 @@
+/** Metrics of key supply: pool hits and misses, keys and bits supplied. */
+import type { Counter, MetricsRegistry } from "../runtime/metrics.ts";
+
+export interface SupplyMetrics {
+  readonly hits: Counter<"remote" | "class">;
+  readonly misses: Counter<"remote" | "class">;
+  readonly keys: Counter<"remote" | "role">;
+  readonly bits: Counter<"remote" | "role">;
+  readonly refusals: Counter<"role" | "reason">;
+}
+
+export function createSupplyMetrics(registry: MetricsRegistry): SupplyMetrics {
+  return {
+    hits: registry.counter({
+      name: "qkdn_pool_hit_total",
+      help: "Requests that the pre-established pool served at once.",
+      labels: ["remote", "class"],
+    }),
+    misses: registry.counter({
+      name: "qkdn_pool_miss_total",
+      help: "Requests that found the pool too short.",
+      labels: ["remote", "class"],
+    }),
+    keys: registry.counter({
+      name: "qkdn_ksa_supplied_keys_total",
+      help: "Keys supplied, to initiators and to targets.",
+      labels: ["remote", "role"],
+    }),
+    bits: registry.counter({
+      name: "qkdn_ksa_supplied_bits_total",
+      help: "Key supplied, in bits.",
+      labels: ["remote", "role"],
+    }),
+    refusals: registry.counter({
+      name: "qkdn_ksa_refused_total",
+      help: "Requests refused, by error code.",
+      labels: ["role", "reason"],
+    }),
+  };
+}

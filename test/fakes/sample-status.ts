@@ -1,0 +1,105 @@
+/** The status of a node with a good link and a bad one. */
+import type { HealthReport, NodeStatus } from "../../src/api/operator/node-status.ts";
+import { type LinkId, type NodeId, linkIdBetween, parseKeyClass, parseNodeId } from "../../src/model/ids.ts";
+import { HOUR_MS } from "../../src/model/units.ts";
+import { ACCOUNTS, type Balances } from "../../src/store/ledger.ts";
+
+const a = parseNodeId("node-a");
+const b = parseNodeId("node-b");
+const far = parseNodeId("far-node");
+const link = (other: NodeId): LinkId => linkIdBetween(a, other);
+const ordinary = parseKeyClass("default");
+
+function balances(part: Partial<Balances>): Balances {
+  const empty = Object.fromEntries(ACCOUNTS.map((account) => [account, 0])) as unknown as Balances;
+  return { ...empty, received: 0, ...part };
+}
+
+export const READY: HealthReport = { live: true, ready: true, reasons: [] };
+
+/** All is well. */
+export function wellStatus(): NodeStatus {
+  return {
+    node: a,
+    version: "0.1.0",
+    uptimeMs: 76 * HOUR_MS,
+    health: READY,
+    store: { stockBytes: 1_234_567, diskFreeBytes: 5_368_709_120, epoch: 1_790_000_000, troubles: [] },
+    links: [
+      {
+        id: link(b),
+        neighbour: b,
+        session: "up",
+        module: {
+          state: "generating",
+          vendor: "acme",
+          model: "Q7",
+          serialNumber: "0042",
+          qber: 0.0213,
+          secretKeyRateBps: 12_400,
+        },
+        stockBytes: { quarantine: 1200, outbound: 655_360, inbound: 65_000, open: 8192 },
+        troubles: [],
+      },
+    ],
+    pools: [
+      {
+        remote: far,
+        direction: "outbound",
+        keyClass: ordinary,
+        stockBytes: 38_528,
+        keys: 1204,
+        targetKeys: 2000,
+        lowKeys: 500,
+        inFlightBytes: 8192,
+      },
+      { remote: far, direction: "inbound", keyClass: ordinary, stockBytes: 640, keys: 20, inFlightBytes: 0 },
+    ],
+    ledger: [
+      {
+        owner: "link/node-a--node-b",
+        balances: balances({
+          received: 800_000,
+          quarantine: 1200,
+          stock: 720_360,
+          open: 8192,
+          pads: 70_000,
+          tags: 248,
+        }),
+      },
+      { owner: "outbound/far-node/default", balances: balances({ received: 42_624, stock: 38_528, supplied: 4096 }) },
+    ],
+    supply: { requests: 131, keysSupplied: 128, bytesSupplied: 4096, refused: 2, shortages: 1 },
+    certificates: [{ use: "SAEs", subject: "CN=node-a", notAfter: 1_792_000_000_000, daysLeft: 23.6 }],
+  };
+}
+
+/** A link is down, its module lost, a pool low, another empty, and a sum that does not hold. */
+export function badStatus(): NodeStatus {
+  const well = wellStatus();
+  const [good] = well.links;
+  const [outbound, inbound] = well.pools;
+  return {
+    ...well,
+    uptimeMs: 8_500,
+    health: { live: true, ready: false, reasons: ["no link has a session"] },
+    store: { stockBytes: 0, troubles: ["disk full: intake stopped"] },
+    links: [
+      {
+        ...good!,
+        session: "down",
+        module: { state: "absent", reason: "no answer on /dev/ttyUSB0" },
+        troubles: ["3 proofs were wrong within a minute"],
+      },
+    ],
+    pools: [
+      { ...outbound!, keys: 499 },
+      { ...inbound!, keys: 0, stockBytes: 0 },
+    ],
+    ledger: [{ owner: "link/node-a--node-b", balances: balances({ received: 100, burned: 60 }) }],
+    certificates: [
+      { use: "peers", subject: "CN=node-a", notAfter: 0, daysLeft: -0.5 },
+      { use: "SAEs", subject: "CN=node-a", notAfter: 0, daysLeft: 3.2 },
+    ],
+  };
+}
