@@ -48,6 +48,7 @@ const SERVER_OPTIONS: ServerOptions = {
 
 export interface GrpcPeerServerParts {
   readonly listen: { readonly host: string; readonly port: number };
+  /** Certificates that `peerSecureContext` has accepted. */
   readonly tls: PeerTlsFiles;
   readonly spiffeDomain: string;
   readonly peers: ReadonlyMap<NodeId, unknown>;
@@ -56,6 +57,8 @@ export interface GrpcPeerServerParts {
 
 export interface GrpcPeerServer {
   readonly port: number;
+  /** @param tls  certificates that `peerSecureContext` has accepted */
+  renewCertificates(tls: PeerTlsFiles): void;
   /** Takes nobody any more. */
   stopListening(): void;
   /** Ends all connections. Sessions are ended by their owner before. */
@@ -72,7 +75,7 @@ type SessionStream = ServerDuplexStream<Buffer, Buffer>;
  * listening, and lets nobody end one connection or bound their number.
  *
  * @throws QkdError PORT_IN_USE     the address is taken
- * @throws QkdError CONFIG_INVALID  the address is none of this machine, or the certificates do not fit
+ * @throws QkdError CONFIG_INVALID  the address is none of this machine
  */
 export async function openGrpcPeerServer(
   parts: GrpcPeerServerParts,
@@ -119,6 +122,7 @@ export async function openGrpcPeerServer(
   const port = await listening(server, parts.listen);
   return {
     port,
+    renewCertificates: (tls) => server.setSecureContext(peerTlsOptions(tls)),
     stopListening: () => void server.close(),
     close: () => {
       injector.destroy();
@@ -129,19 +133,14 @@ export async function openGrpcPeerServer(
 }
 
 function tlsServerFor({ tls, peers, log }: GrpcPeerServerParts): TlsServer {
-  let server: TlsServer;
-  try {
-    server = createServer({
-      ...peerTlsOptions(tls),
-      requestCert: true,
-      rejectUnauthorized: true,
-      ALPNProtocols: ["h2"],
-      handshakeTimeout: HANDSHAKE_MS_MAX,
-      noDelay: true,
-    });
-  } catch (failure) {
-    throw new QkdError("CONFIG_INVALID", `TLS between nodes cannot start: ${sentenceOf(failure)}`, {}, failure);
-  }
+  const server = createServer({
+    ...peerTlsOptions(tls),
+    requestCert: true,
+    rejectUnauthorized: true,
+    ALPNProtocols: ["h2"],
+    handshakeTimeout: HANDSHAKE_MS_MAX,
+    noDelay: true,
+  });
   server.maxConnections = SPARE_CONNECTIONS_MAX + peers.size * SESSIONS_PER_PEER_MAX;
   // Debug only: whoever reaches the port can cause it as often as they like.
   server.on("tlsClientError", (failure: Error, { remoteAddress, authorizationError }) => {

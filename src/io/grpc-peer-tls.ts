@@ -1,9 +1,18 @@
 /** Mutual TLS between nodes: version, groups and certificates, the same at both ends of a connection. */
-import { type ConnectionOptions, type SecureContextOptions, type TLSSocket, connect } from "node:tls";
 import { constants } from "node:crypto";
 import type { Socket } from "node:net";
+import {
+  type ConnectionOptions,
+  type SecureContext,
+  type SecureContextOptions,
+  type TLSSocket,
+  connect,
+  createSecureContext,
+} from "node:tls";
 
 import { ChannelCredentials, credentials } from "@grpc/grpc-js";
+
+import { QkdError, sentenceOf } from "../model/errors.ts";
 
 /** PEM texts. The anchor signs the certificates of nodes, and of nobody else. */
 export interface PeerTlsFiles {
@@ -27,6 +36,15 @@ export function peerTlsOptions({ ca, cert, key }: PeerTlsFiles): SecureContextOp
     ecdhCurve: "X25519MLKEM768:SecP384r1MLKEM1024",
     secureOptions: constants.SSL_OP_NO_TICKET,
   };
+}
+
+/** @throws QkdError CONFIG_INVALID  the certificates are none, or do not fit, or TLS here is too old */
+export function peerSecureContext(files: PeerTlsFiles): SecureContext {
+  try {
+    return createSecureContext(peerTlsOptions(files));
+  } catch (failure) {
+    throw new QkdError("CONFIG_INVALID", `TLS between nodes cannot start: ${sentenceOf(failure)}`, {}, failure);
+  }
 }
 
 /** The other end, or its TLS, does not want us, or we do not want it: asking again will not help. */
@@ -115,9 +133,9 @@ function serverSpoke(socket: TLSSocket): Promise<void> {
     socket.once("end", closed);
     socket.once("close", closed);
     // Stays for the life of the socket: an error without a listener would end the process.
-    socket.on("error", (failure: NodeJS.ErrnoException) => {
+    socket.on("error", (failure: NodeJS.ErrnoException & { readonly reason?: string }) => {
       const isTransport = /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET)/.test(failure.code ?? "");
-      reject(isTransport ? failure : new TlsRefusal(failure.message, { cause: failure }));
+      reject(isTransport ? failure : new TlsRefusal(failure.reason ?? failure.message, { cause: failure }));
     });
   });
 }

@@ -1,6 +1,5 @@
 /** Sessions with other nodes over gRPC and mutual TLS (reference point Kx): the port `PeerTransport` on a real network. */
-import type { PeerCertificate } from "node:tls";
-import { createSecureContext } from "node:tls";
+import type { PeerCertificate, SecureContext } from "node:tls";
 
 import {
   type ChannelOptions,
@@ -19,7 +18,7 @@ import type { Scope } from "../runtime/scope.ts";
 import { MESSAGE_BYTES_MAX } from "./grpc-peer-codec.ts";
 import { type GrpcPeerServer, SESSION_METHOD, openGrpcPeerServer } from "./grpc-peer-server.ts";
 import { type GrpcPeerSession, createGrpcPeerSession } from "./grpc-peer-session.ts";
-import { PeerChannelCredentials, type PeerTlsFiles, type TlsRefusal, peerTlsOptions } from "./grpc-peer-tls.ts";
+import { PeerChannelCredentials, type PeerTlsFiles, type TlsRefusal, peerSecureContext } from "./grpc-peer-tls.ts";
 import { SPIFFE_DOMAIN_DEFAULT, nodeOfCertificate } from "./peer-identity.ts";
 
 export interface GrpcPeerTransportParts {
@@ -36,6 +35,12 @@ export interface GrpcPeerTransportParts {
 export interface GrpcPeerTransport extends PeerTransport {
   /** The port that `serve` listens on; undefined before. */
   readonly port: number | undefined;
+  /**
+   * Takes other certificates, say newer ones of the same node. Sessions that there are go on with the old ones.
+   *
+   * @throws QkdError CONFIG_INVALID  they cannot be used; the old ones stay
+   */
+  renewCertificates(tls: PeerTlsFiles): void;
 }
 
 /** One channel serves one session and is closed with it; who reconnects, and when, is decided above. */
@@ -48,6 +53,9 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   "grpc.initial_reconnect_backoff_ms": 1_000,
   "grpc.max_reconnect_backoff_ms": 10_000,
   "grpc.enable_retries": 0,
+  // grpc-js 1.14.7 keeps messages for a retry also where there is none: it then calls a write done that nobody took,
+  // which would make the count of queued bytes a lie, and copies its list of messages for each of them.
+  "grpc.per_rpc_retry_buffer_size": 0,
   "grpc.enable_http_proxy": 0,
   "grpc.service_config_disable_resolution": 1,
   "grpc-node.max_session_memory": 10, // MB
@@ -65,7 +73,8 @@ type SessionCall = ClientDuplexStream<Buffer, Buffer>;
 class ChannelTransport implements GrpcPeerTransport {
   readonly #parts: GrpcPeerTransportParts;
   readonly #spiffeDomain: string;
-  readonly #secureContext;
+  #secureContext: SecureContext;
+  #tls: PeerTlsFiles;
   readonly #sessions = new Set<GrpcPeerSession>();
   readonly #closing = new AbortController();
   #server: GrpcPeerServer | undefined;
@@ -73,35 +82,34 @@ class ChannelTransport implements GrpcPeerTransport {
   constructor(parts: GrpcPeerTransportParts) {
     this.#parts = parts;
     this.#spiffeDomain = parts.spiffeDomain ?? SPIFFE_DOMAIN_DEFAULT;
-    try {
-      this.#secureContext = createSecureContext(peerTlsOptions(parts.tls));
-    } catch (failure) {
-      throw new QkdError("CONFIG_INVALID", `TLS between nodes cannot start: ${sentenceOf(failure)}`, {}, failure);
-    }
+    this.#tls = parts.tls;
+    this.#secureContext = peerSecureContext(parts.tls);
   }
 
   get port(): number | undefined {
     return this.#server?.port;
   }
 
+  renewCertificates(tls: PeerTlsFiles): void {
+    this.#secureContext = peerSecureContext(tls);
+    this.#tls = tls;
+    this.#server?.renewCertificates(tls);
+  }
+
   async serve(accept: (session: PeerSession) => void, scope: Scope): Promise<void> {
-    const { listen, tls, peers, log } = this.#parts;
-    const server = await openGrpcPeerServer(
-      { listen, tls, peers, log, spiffeDomain: this.#spiffeDomain },
-      (session) => {
-        this.#watch(session);
-        accept(session);
-      },
-    );
-    this.#server = server;
-    scope.defer("peer transport", async () => {
-      server.stopListening();
-      this.#closing.abort(new QkdError("CANCELLED", "the node is closing"));
-      const sessions = [...this.#sessions];
-      for (const session of sessions) session.close(`${this.#parts.self} is closing`);
-      await Promise.all(sessions.map((session) => session.gone));
-      server.close();
+    const { listen, peers, log } = this.#parts;
+    const parts = { listen, tls: this.#tls, peers, log, spiffeDomain: this.#spiffeDomain };
+    const server = await openGrpcPeerServer(parts, (session) => {
+      this.#watch(session);
+      accept(session);
     });
+    this.#server = server;
+    try {
+      scope.defer("peer transport", () => this.#close(server));
+    } catch (failure) {
+      await this.#close(server); // the scope closed meanwhile
+      throw failure;
+    }
     log.info("listening for peers", { host: listen.host, port: server.port });
   }
 
@@ -141,11 +149,22 @@ class ChannelTransport implements GrpcPeerTransport {
       options: {
         secureContext: this.#secureContext,
         ALPNProtocols: ["h2"],
+        rejectUnauthorized: true, // whatever the environment says
         servername: "", // no name in the clear: the certificate is asked for the node id, not for a host
         checkServerIdentity,
       },
       refused: (refusal) => refusals.push(refusal),
     });
+  }
+
+  /** Ends all sessions, those that we opened too. */
+  async #close(server: GrpcPeerServer): Promise<void> {
+    server.stopListening();
+    this.#closing.abort(new QkdError("CANCELLED", `${this.#parts.self} is closing`));
+    const sessions = [...this.#sessions];
+    for (const session of sessions) session.close(`${this.#parts.self} is closing`);
+    await Promise.all(sessions.map((session) => session.gone));
+    server.close();
   }
 
   #watch(session: GrpcPeerSession): GrpcPeerSession {
@@ -202,7 +221,7 @@ function connectFailure(failure: unknown, { remote, address, refusals, stop }: C
   const error = (code: "PEER_REFUSED" | "PEER_UNREACHABLE", reason: string, cause: unknown): QkdError =>
     new QkdError(code, `no session with ${remote} (${address}): ${reason}`, { remote, address, reason }, cause);
 
-  if (stop.aborted) return error("PEER_UNREACHABLE", `no answer in time (${sentenceOf(stop.reason)})`, failure);
+  if (stop.aborted) return error("PEER_UNREACHABLE", `given up: ${sentenceOf(stop.reason)}`, failure);
   const [refusal] = refusals;
   if (refusal !== undefined) return error("PEER_REFUSED", refusal.message, refusal);
   const { code, details = sentenceOf(failure) } = failure as Partial<ServiceError>;

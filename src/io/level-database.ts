@@ -69,9 +69,9 @@ async function makeFolder(path: string): Promise<void> {
  */
 async function openFolderLock(path: string, scope: Scope): Promise<void> {
   if (process.platform !== "linux") return;
-  const { dev, ino } = await stat(path, { bigint: true });
   const server = createServer((socket) => socket.destroy());
   try {
+    const { dev, ino } = await stat(path, { bigint: true });
     await listen(server, `\0qkdnd-store-${dev}-${ino}`);
   } catch (cause) {
     if (!isSystemError(cause, "EADDRINUSE")) {

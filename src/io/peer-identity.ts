@@ -1,6 +1,9 @@
 /** Who a certificate speaks for: `spiffe://<domain>/kme/<node id>` for nodes, one such name and no other. */
+import { X509Certificate } from "node:crypto";
+
 import { QkdError, sentenceOf } from "../model/errors.ts";
 import { type NodeId, parseNodeId } from "../model/ids.ts";
+import type { WallMs } from "../runtime/clock.ts";
 
 export const SPIFFE_DOMAIN_DEFAULT = "qkdn";
 
@@ -30,6 +33,29 @@ export function nodeOfCertificate(subjectAltName: string | undefined, spiffeDoma
     return parseNodeId(uri.slice(prefix.length));
   } catch (failure) {
     throw refusal(sentenceOf(failure), subjectAltName);
+  }
+}
+
+/**
+ * Checks that a node's own certificate is the node's: otherwise every neighbour would refuse it, and nobody here would
+ * know why.
+ *
+ * @param cert  PEM, the node's certificate first
+ * @throws QkdError CONFIG_INVALID  it is no certificate, names another node or none, or its time is over
+ */
+export function checkOwnCertificate(
+  cert: Buffer | string,
+  { self, spiffeDomain, now }: { readonly self: NodeId; readonly spiffeDomain: string; readonly now: WallMs },
+): { readonly notAfter: WallMs } {
+  try {
+    const { subjectAltName, validToDate } = new X509Certificate(cert);
+    const named = nodeOfCertificate(subjectAltName, spiffeDomain);
+    if (named !== self) throw new Error(`it is the certificate of ${named}`);
+    if (validToDate.getTime() <= now) throw new Error(`it ended on ${validToDate.toISOString()}`);
+    return { notAfter: validToDate.getTime() };
+  } catch (failure) {
+    const sentence = `${self}'s own certificate cannot be used: ${sentenceOf(failure)}`;
+    throw new QkdError("CONFIG_INVALID", sentence, { wanted: nodeUri(self, spiffeDomain) }, failure);
   }
 }
 

@@ -4,7 +4,7 @@ import type { Clock } from "../runtime/clock.ts";
 
 const TIMER_MS_MAX = 0x7fff_ffff; // a longer one would fire at once
 
-/** Every wait keeps the process alive: what should not must be ended by its scope. */
+/** `sleep` and `after` keep the process alive until they are over or cancelled; `timeout` does not. */
 export function createSystemClock(): Clock {
   return {
     wall: () => Date.now(),

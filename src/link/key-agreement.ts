@@ -4,9 +4,9 @@
  * One worker an end does all of it, one step at a time: what is taken out of quarantine is durable before the next step
  * looks. The leader's and the follower's steps are in files of their own.
  */
-import { sentenceOf } from "../model/errors.ts";
 import type { Agreement, Disagreement, Inventory, Proposal } from "../peer/peer-messages.ts";
 import { Bell } from "../runtime/bell.ts";
+import type { MonotonicMs } from "../runtime/clock.ts";
 import type { LinkParts } from "./link-parts.ts";
 import { ProposalAnswerer } from "./proposal-answerer.ts";
 import { Proposer } from "./proposer.ts";
@@ -19,107 +19,117 @@ export type AgreementMessage = Inventory | Proposal | Agreement | Disagreement;
 const INBOX_MAX = 1024;
 const INVENTORY_RUNS_MAX = 1024;
 const SWEEP_PERIOD_MS = 5_000;
+const IDLE_MS = 1_000;
 
-export interface KeyAgreement {
+export class KeyAgreement {
+  readonly #parts: LinkParts;
+  readonly #leads: boolean;
+  readonly #inbox: AgreementMessage[] = [];
+  readonly #bell = new Bell();
+  readonly #arrivals = new Bell();
+  readonly #proposer: Proposer;
+  readonly #answerer: ProposalAnswerer;
+  #up = false;
+  #announced = false;
+  #sweepDue: MonotonicMs = 0;
+
+  /**
+   * @param demandShare  which part of the link's pad demand is ours, 0 to 1
+   * @param onStock      called after each segment that became available
+   */
+  constructor(parts: LinkParts, demandShare: () => number, onStock: () => void) {
+    this.#parts = parts;
+    this.#leads = parts.selfEnd === "leader";
+    this.#proposer = new Proposer(parts, demandShare, onStock);
+    this.#answerer = new ProposalAnswerer(parts, this.#arrivals, onStock);
+  }
+
   /** Works until `signal` aborts. */
-  run(signal: AbortSignal): Promise<void>;
-  /** New keys are in quarantine, durably. */
-  keysStored(chunks: readonly ChunkRecord[]): void;
-  /** @returns false when the neighbour sent more than can be looked at: its session should end */
-  receive(message: AgreementMessage): boolean;
-  /** After both hellos. */
-  sessionUp(): void;
-  sessionDown(): void;
-}
-
-/** @param onStock  called after each segment that became available */
-export function createKeyAgreement(parts: LinkParts, demandShare: () => number, onStock: () => void): KeyAgreement {
-  const inbox: AgreementMessage[] = [];
-  const bell = new Bell();
-  const arrivals = new Bell();
-  const leads = parts.selfEnd === "leader";
-  const proposer = new Proposer(parts, demandShare, onStock);
-  const answerer = new ProposalAnswerer(parts, arrivals, onStock);
-  let up = false;
-  let announced = false;
-  let sweepDue = 0;
-
-  const announce = (chunks: readonly ChunkRecord[]): boolean => {
-    const runs = idRunsOf(chunks.flatMap(({ keys }) => keys));
-    for (let at = 0; at < runs.length; at += INVENTORY_RUNS_MAX) {
-      if (!parts.send({ kind: "inventory", runs: runs.slice(at, at + INVENTORY_RUNS_MAX) })) return false;
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      if (this.#up && !this.#announced) await this.#begin();
+      const message = this.#inbox.shift();
+      if (message !== undefined) {
+        await this.#handle(message, signal);
+        continue;
+      }
+      if (this.#up && this.#leads) {
+        this.#proposer.repeat();
+        if (await this.#proposer.propose()) continue;
+      }
+      await this.#sweepWhenDue();
+      const cancel = this.#parts.clock.after(IDLE_MS, () => this.#bell.ring());
+      await this.#bell.heard(signal);
+      cancel();
     }
-    return true;
-  };
+  }
 
-  const handle = async (message: AgreementMessage, signal: AbortSignal): Promise<void> => {
+  /** New keys are in quarantine, durably. */
+  keysStored(chunks: readonly ChunkRecord[]): void {
+    for (const chunk of chunks) this.#parts.stock.admit(chunk);
+    if (this.#up && this.#announced && !this.#leads && !this.#announce(chunks)) this.#announced = false;
+    this.#arrivals.ring();
+    this.#bell.ring();
+  }
+
+  /** @returns false when the neighbour sent more than can be looked at, or what its end does not say */
+  receive(message: AgreementMessage): boolean {
+    const saysLeader = message.kind === "proposal";
+    if (this.#leads === saysLeader || this.#inbox.length >= INBOX_MAX) return false;
+    this.#inbox.push(message);
+    this.#bell.ring();
+    return true;
+  }
+
+  /** After both hellos. */
+  sessionUp(): void {
+    this.#up = true;
+    this.#announced = false;
+    this.#inbox.length = 0;
+    this.#proposer.sessionDown();
+    this.#bell.ring();
+  }
+
+  sessionDown(): void {
+    this.#up = false;
+    this.#inbox.length = 0;
+    this.#arrivals.ring();
+  }
+
+  async #begin(): Promise<void> {
+    this.#announced = this.#leads || this.#announce(chunksInQuarantine(this.#parts));
+    // the other end has to tell first what it has
+    this.#sweepDue = this.#parts.clock.monotonic() + this.#parts.limits.unmatchedAgeMaxMs;
+    if (this.#leads) await this.#proposer.sessionUp();
+  }
+
+  async #handle(message: AgreementMessage, signal: AbortSignal): Promise<void> {
     switch (message.kind) {
       case "inventory":
-        return proposer.inventory(message);
+        return this.#proposer.inventory(message);
       case "agreement":
-        return proposer.agreed(message);
+        return this.#proposer.agreed(message);
       case "disagreement":
-        return proposer.disagreed(message);
+        return this.#proposer.disagreed(message);
       case "proposal":
-        return answerer.answer(message, signal);
+        return this.#answerer.answer(message, signal);
     }
-  };
+  }
 
-  return {
-    async run(signal) {
-      while (!signal.aborted) {
-        if (up && !announced) {
-          announced = leads || announce(chunksInQuarantine(parts));
-          sweepDue = parts.clock.monotonic() + parts.limits.unmatchedAgeMaxMs; // the other end has to tell first
-          if (leads) await proposer.sessionUp();
-        }
-        const message = inbox.shift();
-        if (message !== undefined) {
-          try {
-            await handle(message, signal);
-          } catch (failure) {
-            parts.log.warn("agreement step failed", { step: message.kind, reason: sentenceOf(failure) });
-            throw failure;
-          }
-          continue;
-        }
-        if (up && leads && (await proposer.propose())) continue;
-        const now = parts.clock.monotonic();
-        if (up && now >= sweepDue) {
-          sweepDue = now + SWEEP_PERIOD_MS;
-          await sweepLink(parts, (id) => leads && proposer.peerHas(id));
-        }
-        const cancel = parts.clock.after(1_000, () => bell.ring());
-        await bell.heard(signal);
-        cancel();
-      }
-    },
-    keysStored(chunks) {
-      for (const chunk of chunks) parts.stock.admit(chunk);
-      if (up && announced && !leads && !announce(chunks)) announced = false;
-      arrivals.ring();
-      bell.ring();
-    },
-    receive(message) {
-      if (leads === (message.kind === "proposal")) return false; // a leader proposes, a follower answers
-      if (inbox.length >= INBOX_MAX) return false;
-      inbox.push(message);
-      bell.ring();
-      return true;
-    },
-    sessionUp() {
-      up = true;
-      announced = false;
-      inbox.length = 0;
-      proposer.sessionDown();
-      bell.ring();
-    },
-    sessionDown() {
-      up = false;
-      inbox.length = 0;
-      arrivals.ring();
-    },
-  };
+  #announce(chunks: readonly ChunkRecord[]): boolean {
+    const runs = idRunsOf(chunks.flatMap(({ keys }) => keys));
+    for (let at = 0; at < runs.length; at += INVENTORY_RUNS_MAX) {
+      if (!this.#parts.send({ kind: "inventory", runs: runs.slice(at, at + INVENTORY_RUNS_MAX) })) return false;
+    }
+    return true;
+  }
+
+  async #sweepWhenDue(): Promise<void> {
+    const now = this.#parts.clock.monotonic();
+    if (!this.#up || now < this.#sweepDue) return;
+    this.#sweepDue = now + SWEEP_PERIOD_MS;
+    await sweepLink(this.#parts, (id) => this.#leads && this.#proposer.peerHas(id));
+  }
 }
 
 function chunksInQuarantine(parts: LinkParts): ChunkRecord[] {

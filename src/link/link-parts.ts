@@ -48,7 +48,7 @@ export const LINK_LIMITS: LinkLimits = {
   segmentBytes: 65_536,
   segmentAgeMaxMs: 30_000,
   quarantineBytesMax: 4 * 1_048_576,
-  stockBytesMax: 256 * 1_048_576,
+  stockBytesMax: 64 * 1_048_576,
   proposalsInFlightMax: 8,
   missingKeyWaitMs: 5_000,
   unmatchedAgeMaxMs: 60_000,

@@ -131,7 +131,8 @@ export class LinkSession {
       troubles.lasts("session", versions);
       return session.close(versions);
     }
-    if (hello.node !== neighbour) return session.close(`the hello is of ${hello.node}, the certificate of ${neighbour}`);
+    if (hello.node !== neighbour)
+      return session.close(`the hello is of ${hello.node}, the certificate of ${neighbour}`);
     const peerIsNew = hello.incarnation !== this.#peerIncarnation;
     this.#peerIncarnation = hello.incarnation;
     this.#skewMs = hello.wallMs - this.#parts.clock.wall();

@@ -154,7 +154,10 @@ export class LinkStock {
         this.quarantine.add(chunk);
       } else {
         if (doomed.length < keys.length) {
-          await this.#reseal(transaction, keys.filter(({ id }) => !burned.has(id)));
+          await this.#reseal(
+            transaction,
+            keys.filter(({ id }) => !burned.has(id)),
+          );
         }
         transaction.destroy([chunk.chunk]);
         this.#moveBytes(transaction, "quarantine", "burned", bytesIn(doomed));
@@ -275,7 +278,10 @@ export class LinkStock {
     const wanted = new Set(group.keys.map(({ id }) => id));
     this.quarantine.remove(whole.map(({ id }) => id));
     transaction.delete(quarantinePrefix(this.link) + group.chunk.chunk).destroy([group.chunk.chunk]);
-    await this.#reseal(transaction, whole.filter(({ id }) => !wanted.has(id)));
+    await this.#reseal(
+      transaction,
+      whole.filter(({ id }) => !wanted.has(id)),
+    );
     return this.#sealParts(transaction, group.keys);
   }
 
@@ -290,7 +296,9 @@ export class LinkStock {
     const { chunk } = keys[0]!;
     using material = await this.vault.read(chunk);
     const sealed = material.expose((bytes) =>
-      transaction.seal(keys.map(({ offsetBytes, lengthBytes }) => bytes.subarray(offsetBytes, offsetBytes + lengthBytes))),
+      transaction.seal(
+        keys.map(({ offsetBytes, lengthBytes }) => bytes.subarray(offsetBytes, offsetBytes + lengthBytes)),
+      ),
     );
     return { ...sealed, keys: keyRunsOf(keys), receivedAt: chunk.receivedAt };
   }

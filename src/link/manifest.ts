@@ -1,7 +1,14 @@
 /** What the leader proposes: which QKD-keys, in which order, make which segment, who may spend it, until when. */
 import { ByteReader, ByteWriter } from "../model/byte-layout.ts";
 import { QkdError } from "../model/errors.ts";
-import { parseQkdKeyId, segmentEpoch, segmentName, segmentNumber, type LinkId, type SegmentName } from "../model/ids.ts";
+import {
+  parseQkdKeyId,
+  segmentEpoch,
+  segmentName,
+  segmentNumber,
+  type LinkId,
+  type SegmentName,
+} from "../model/ids.ts";
 import type { QkdKeyRun } from "../model/qkd-key-runs.ts";
 import type { WallMs } from "../runtime/clock.ts";
 import { SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES } from "./segment-tags.ts";
@@ -33,7 +40,11 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
   const writer = new ByteWriter().u32(MAGIC).u8(VERSION).u8(OWNERS.indexOf(manifest.owner)).text(manifest.link);
   writer.u32(segmentEpoch(manifest.segment)).u32(segmentNumber(manifest.segment));
   writer.u32(manifest.lengthBytes).u64(manifest.expiresAt).u16(manifest.runs.length);
-  for (const { first, count } of manifest.runs) writer.u16(first.length / 2).hex(first).u32(count);
+  for (const { first, count } of manifest.runs)
+    writer
+      .u16(first.length / 2)
+      .hex(first)
+      .u32(count);
   return writer.finish();
 }
 

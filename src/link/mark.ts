@@ -14,7 +14,10 @@ const COVERED_BYTES = 29;
 
 export function makeMark(vault: KeyVault): Uint8Array {
   const covered = new ByteWriter(32).u8(VERSION).hex(vault.storeId).u32(vault.epoch).u64(vault.journal).finish();
-  return new ByteWriter(64).bytes(covered).bytes(vault.markMac.of([covered])).finish();
+  return new ByteWriter(64)
+    .bytes(covered)
+    .bytes(vault.markMac.of([covered]))
+    .finish();
 }
 
 export type MarkJudgement =

@@ -1,7 +1,13 @@
 /** Opens the QKD module of a link, takes its keys into quarantine, and opens it again with back-off when it is lost. */
 import { isQkdError, QkdError, sentenceOf } from "../model/errors.ts";
 import type { QkdKeyId } from "../model/ids.ts";
-import { QKD_KEY_BYTES_MAX, type DriverHost, type QkdDriver, type QkdKey, type QkdModule } from "../driver/qkd-driver.ts";
+import {
+  QKD_KEY_BYTES_MAX,
+  type DriverHost,
+  type QkdDriver,
+  type QkdKey,
+  type QkdModule,
+} from "../driver/qkd-driver.ts";
 import type { Scope } from "../runtime/scope.ts";
 import type { LinkParts } from "./link-parts.ts";
 import type { ChunkRecord } from "./link-records.ts";
@@ -62,7 +68,10 @@ export function createModuleIntake(parts: ModuleIntakeParts): ModuleIntake {
         await life.close();
         if (scope.signal.aborted) return;
         if (isQkdError(failure, "STORE_FAILED")) throw failure;
-        const lifeFailure = await life.closed.then(() => failure, (reason: unknown) => reason);
+        const lifeFailure = await life.closed.then(
+          () => failure,
+          (reason: unknown) => reason,
+        );
         const reason = sentenceOf(lifeFailure);
         link.troubles.lasts("module", `module lost: ${reason}`);
         link.log.warn("module lost", { reason });

@@ -41,6 +41,7 @@ export class OutboundPads {
   readonly #bell = new Bell();
   /** In the order of opening, which is the order of use. */
   #open: OpenSegment[] = [];
+  readonly #exhausted: SegmentName[] = [];
   #opening: SegmentName | undefined;
   #up = false;
   #spentBytes = 0;
@@ -111,6 +112,7 @@ export class OutboundPads {
   /** Opens ahead until `signal` aborts; then all that is open is erased. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      this.#tellExhausted();
       if (this.#up && this.#wantsMore() && (await this.#openNext())) continue;
       this.#repeatOpenings();
       const cancel = this.#parts.clock.after(WITNESS_REPEAT_MS, () => this.#bell.ring());
@@ -119,6 +121,15 @@ export class OutboundPads {
     }
     for (const { material } of this.#open) material.erase();
     this.#open = [];
+  }
+
+  /** What does not fit the line now is told at the next turn: the witness holds its copy until then. */
+  #tellExhausted(): void {
+    while (this.#up && this.#exhausted.length > 0) {
+      const segment = this.#exhausted[0]!;
+      if (!this.#parts.send({ kind: "segment-closing", segment, reason: "exhausted" })) return;
+      this.#exhausted.shift();
+    }
   }
 
   #wantsMore(): boolean {
@@ -135,6 +146,7 @@ export class OutboundPads {
   sessionUp(peerIsNew: boolean): void {
     if (peerIsNew) this.#burn(() => true, "the neighbour started anew");
     this.#up = true;
+    this.#exhausted.length = 0; // the hello listed what is open: all else is closed there already
     for (const segment of this.#open) if (!segment.witnessed) this.#sendOpening(segment);
     this.#bell.ring();
   }
@@ -226,7 +238,7 @@ export class OutboundPads {
     this.#open = this.#open.filter((open) => open !== segment);
     this.#book("tails", restOf(segment));
     segment.material.erase();
-    this.#parts.send({ kind: "segment-closing", segment: segment.name, reason: "exhausted" });
+    this.#exhausted.push(segment.name); // told behind its last frame, which is not sent yet
     this.#bell.ring();
   }
 

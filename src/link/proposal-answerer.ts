@@ -41,13 +41,22 @@ export class ProposalAnswerer {
     if (keys.length < ids.length || !eachChunkOnce(keys)) return this.#refuseMissing(proposal, ids, keys);
     using material = await stock.readKeysOrBurn(keys);
     if (material === undefined) {
-      return this.#refuseMissing(proposal, ids, keys.flatMap(({ id }) => stock.quarantine.get(id) ?? []));
+      return await this.#refuseMissing(
+        proposal,
+        ids,
+        keys.flatMap(({ id }) => stock.quarantine.get(id) ?? []),
+      );
     }
     const equal =
       material.lengthBytes === manifest.lengthBytes &&
       material.expose((bytes) => proposalVerifies(bytes, proposal.manifest, proposal.tag));
-    if (!equal) return this.#refuseMismatch(proposal, keys);
-    await this.#agree(proposal, manifest, keys, material.expose((bytes) => answerTag(bytes, proposal.manifest)));
+    if (!equal) return await this.#refuseMismatch(proposal, keys);
+    await this.#agree(
+      proposal,
+      manifest,
+      keys,
+      material.expose((bytes) => answerTag(bytes, proposal.manifest)),
+    );
   }
 
   async #agree(
@@ -92,11 +101,7 @@ export class ProposalAnswerer {
   }
 
   /** Burns what supplied the header, as far as it is here; tells all that is not here, or not any more. */
-  async #refuseMissing(
-    proposal: Proposal,
-    ids: readonly QkdKeyId[],
-    keys: readonly QuarantinedKey[],
-  ): Promise<void> {
+  async #refuseMissing(proposal: Proposal, ids: readonly QkdKeyId[], keys: readonly QuarantinedKey[]): Promise<void> {
     const header: QuarantinedKey[] = [];
     let bytes = 0;
     for (const key of keys) {
@@ -118,11 +123,7 @@ export class ProposalAnswerer {
     this.#refuse(proposal, "mismatch", []);
   }
 
-  async #discard(
-    proposal: Proposal,
-    keys: readonly QuarantinedKey[],
-    to: "burned" | "discarded",
-  ): Promise<void> {
+  async #discard(proposal: Proposal, keys: readonly QuarantinedKey[], to: "burned" | "discarded"): Promise<void> {
     const { stock } = this.#parts;
     const transaction = stock.vault.transaction();
     if (eachChunkOnce(keys)) await stock.discardKeys(transaction, keys, to);

@@ -3,6 +3,7 @@ import { bytesOfHex, hexOfBytes } from "../model/byte-layout.ts";
 import { segmentName, type QkdKeyId, type SegmentName } from "../model/ids.ts";
 import { idsOf } from "../model/qkd-key-runs.ts";
 import type { Agreement, Disagreement, Inventory } from "../peer/peer-messages.ts";
+import type { MonotonicMs } from "../runtime/clock.ts";
 import { SEGMENT_BYTES_MIN, type LinkParts } from "./link-parts.ts";
 import type { SegmentRecord } from "./link-records.ts";
 import { encodeManifest, type LinkEnd } from "./manifest.ts";
@@ -10,6 +11,8 @@ import { idRunsOf, keyRunsOf, keysOf, type QuarantinedKey } from "./quarantine.t
 import { answerTag, proposalTag, SEGMENT_HEADER_BYTES } from "./segment-tags.ts";
 
 const PEER_IDS_MAX = 1_000_000;
+/** Longer than a follower may wait for keys that its module has not given yet. */
+const ANSWER_OVERDUE_MS = 15_000;
 /** Neither direction gets less than this share of new segments, whatever the demand. */
 const SHARE_MIN = 0.1;
 
@@ -18,8 +21,8 @@ export class Proposer {
   readonly #demandShare: () => number;
   readonly #onStock: () => void;
   readonly #peerIds = new Set<QkdKeyId>();
-  /** The answer that each proposal under way has to bring. */
-  readonly #expected = new Map<SegmentName, string>();
+  /** The answer that each proposal under way has to bring, and when it was last sent. */
+  readonly #expected = new Map<SegmentName, { readonly answer: string; sentAt: MonotonicMs }>();
   #number = 0;
 
   /** @param demandShare  which part of the link's pad demand is ours, 0 to 1 */
@@ -51,8 +54,22 @@ export class Proposer {
         continue;
       }
       const manifest = bytesOfHex(record.manifest);
-      this.#expected.set(segment, hexOfBytes(material.expose((bytes) => answerTag(bytes, manifest))));
-      this.#parts.send({ kind: "proposal", segment, manifest, tag: bytesOfHex(record.tag) });
+      this.#expect(
+        segment,
+        material.expose((bytes) => answerTag(bytes, manifest)),
+      );
+      this.#send(segment, record);
+    }
+  }
+
+  /** Sends proposals again, byte for byte, whose answers are overdue: the line was full, there or back. */
+  repeat(): void {
+    const now = this.#parts.clock.monotonic();
+    for (const [segment, expected] of this.#expected) {
+      if (now - expected.sentAt < ANSWER_OVERDUE_MS) continue;
+      expected.sentAt = now;
+      const record = this.#parts.stock.segment(segment);
+      if (record !== undefined) this.#send(segment, record);
     }
   }
 
@@ -75,7 +92,7 @@ export class Proposer {
     const lengthBytes = material.lengthBytes;
     const manifest = encodeManifest({ link, segment, owner, lengthBytes, expiresAt, runs: idRunsOf(keyRunsOf(keys)) });
     const [tag, answer] = material.expose((bytes) => [proposalTag(bytes, manifest), answerTag(bytes, manifest)]);
-    this.#expected.set(segment, hexOfBytes(answer));
+    this.#expect(segment, answer);
     const transaction = stock.vault.transaction();
     const chunks = await stock.takeKeys(transaction, keys);
     const texts = { manifest: hexOfBytes(manifest), tag: hexOfBytes(tag) };
@@ -89,7 +106,7 @@ export class Proposer {
     const { stock, metrics, link } = this.#parts;
     const record = stock.segment(segment);
     if (record?.phase !== "proposed") return; // an opening confirmed it first, or it is gone
-    if (this.#expected.get(segment) !== hexOfBytes(tag)) {
+    if (this.#expected.get(segment)?.answer !== hexOfBytes(tag)) {
       metrics.tagFailures.add({ link });
       return this.disagreed({ kind: "disagreement", segment, reason: "mismatch", missing: [] });
     }
@@ -151,6 +168,14 @@ export class Proposer {
     const ours = this.#parts.stock.heldBytes("leader") / share;
     const theirs = this.#parts.stock.heldBytes("follower") / (1 - share);
     return ours <= theirs ? "leader" : "follower";
+  }
+
+  #expect(segment: SegmentName, answer: Uint8Array): void {
+    this.#expected.set(segment, { answer: hexOfBytes(answer), sentAt: this.#parts.clock.monotonic() });
+  }
+
+  #send(segment: SegmentName, { manifest, tag }: SegmentRecord): void {
+    this.#parts.send({ kind: "proposal", segment, manifest: bytesOfHex(manifest), tag: bytesOfHex(tag) });
   }
 
   #forgetPeerIds(record: SegmentRecord): void {

@@ -10,7 +10,7 @@ import type { Scope } from "../runtime/scope.ts";
 import type { KeyVault } from "../store/key-vault.ts";
 import type { Balances } from "../store/ledger.ts";
 import { InboundPads, type FrameRefusal, type OpenedFrame } from "./inbound-pads.ts";
-import { createKeyAgreement, type KeyAgreement } from "./key-agreement.ts";
+import { KeyAgreement } from "./key-agreement.ts";
 import type { LinkLimits, LinkParts } from "./link-parts.ts";
 import type { LinkMetrics } from "./link-metrics.ts";
 import { LinkSession } from "./link-session.ts";
@@ -124,7 +124,7 @@ class OpenQkdLink implements QkdLink {
     this.#inbound = new InboundPads(this.#link);
     this.#demand = new PadDemand(clock, () => this.#outbound.spentBytes);
     const onStock = (): void => this.#outbound.stockChanged();
-    this.#agreement = createKeyAgreement(this.#link, () => this.#demand.ownShare(), onStock);
+    this.#agreement = new KeyAgreement(this.#link, () => this.#demand.ownShare(), onStock);
     this.#session = new LinkSession(this.#link, this.#rooms(), parts.random);
     const onStored: Parameters<typeof createModuleIntake>[0]["onStored"] = (chunks) =>
       this.#agreement.keysStored(chunks);

@@ -7,7 +7,7 @@ interface Range {
 
 export class RangeSet {
   /** Disjoint, in order, never touching. */
-  #ranges: Range[] = [];
+  readonly #ranges: Range[] = [];
 
   /** Adds [from, to), unless a byte of it is there already: then nothing changes and the answer is false. */
   add(from: number, to: number): boolean {

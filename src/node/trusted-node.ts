@@ -5,7 +5,7 @@ import { createLinkMetrics } from "../link/link-metrics.ts";
 import { openQkdLink, type LinkListener, type QkdLink } from "../link/qkd-link.ts";
 import type { PoolView, PreEstablishmentStrategy } from "../pre-establishment/pre-establishment-strategy.ts";
 import { createPreEstablishmentMetrics } from "../pre-establishment/pre-establishment-metrics.ts";
-import { createScheduler, type Scheduler } from "../pre-establishment/scheduler.ts";
+import { Scheduler } from "../pre-establishment/scheduler.ts";
 import { strategies } from "../pre-establishment/strategies/index.ts";
 import { createKeyRelay, type KeyRelay } from "../relay/key-relay.ts";
 import type { OutboundPool } from "../relay/outbound-pool.ts";
@@ -119,11 +119,20 @@ class OpenNode implements TrustedNode {
     const { storedKeysMax, uuidVersion } = config.supply;
     const supplyMetrics = createSupplyMetrics(metrics);
     this.supply = createSaeSupply(
-      { ...shared, directory, pools, onDemand, demand: this.#demand, metrics: supplyMetrics, uuidVersion, storedKeysMax },
+      {
+        ...shared,
+        directory,
+        pools,
+        onDemand,
+        demand: this.#demand,
+        metrics: supplyMetrics,
+        uuidVersion,
+        storedKeysMax,
+      },
       config.supply,
     );
     const planMetrics = createPreEstablishmentMetrics(metrics);
-    this.scheduler = createScheduler({
+    this.scheduler = new Scheduler({
       pools: pools.outbound,
       view: (of) => this.view(of),
       strategy: (of) => this.strategy(of),

@@ -7,7 +7,7 @@ import type { KeyRelay, RelayOutcome } from "../relay/key-relay.ts";
 import type { OutboundPool } from "../relay/outbound-pool.ts";
 import { END_TO_END_SEGMENT_BYTES_MAX, ID_SECRET_BYTES, PROOF_KEY_BYTES } from "../relay/relay-frame.ts";
 import type { Bell } from "../runtime/bell.ts";
-import type { Clock } from "../runtime/clock.ts";
+import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { PreEstablishmentMetrics } from "./pre-establishment-metrics.ts";
 import type { PlannedOrder, PoolView, PreEstablishmentStrategy } from "./pre-establishment-strategy.ts";
@@ -41,87 +41,86 @@ export interface PoolDecision {
   readonly lastOutcome: string;
 }
 
-export interface Scheduler {
-  /** Plans until `signal` aborts. `bell` wakes it ahead of its period. */
-  run(bell: Bell, signal: AbortSignal): Promise<void>;
-  decision(pool: OutboundPool): PoolDecision;
-}
-
 interface PoolState {
   relays: number;
   backoffMs: number;
-  retryAt: number;
+  retryAt: MonotonicMs;
   reason: string;
   lastOutcome: string;
 }
 
-export function createScheduler(parts: SchedulerParts): Scheduler {
-  const { clock } = parts;
-  const states = new Map<OutboundPool, PoolState>();
-  const stateOf = (pool: OutboundPool): PoolState => {
-    let state = states.get(pool);
-    if (state === undefined) {
-      state = { relays: 0, backoffMs: BACKOFF_MIN_MS, retryAt: 0, reason: "not planned yet", lastOutcome: "" };
-      states.set(pool, state);
-    }
-    return state;
-  };
+export class Scheduler {
+  readonly #parts: SchedulerParts;
+  readonly #states = new Map<OutboundPool, PoolState>();
+  readonly #running = new Set<Promise<void>>();
 
-  const execute = async (pool: OutboundPool, segmentBytes: readonly number[], bell: Bell, signal: AbortSignal) => {
-    const state = stateOf(pool);
+  constructor(parts: SchedulerParts) {
+    this.#parts = parts;
+  }
+
+  decision(pool: OutboundPool): PoolDecision {
+    const { reason, lastOutcome } = this.#state(pool);
+    return { reason, lastOutcome };
+  }
+
+  /** Plans until `signal` aborts. `bell` wakes it ahead of its period. */
+  async run(bell: Bell, signal: AbortSignal): Promise<void> {
+    const failed = Promise.withResolvers<never>();
+    failed.promise.catch(() => undefined);
+    while (!signal.aborted) {
+      for (const pool of this.#parts.pools) this.#order(pool, bell, signal, failed.reject);
+      const cancel = this.#parts.clock.after(PERIOD_MS, () => bell.ring());
+      await Promise.race([bell.heard(signal), failed.promise]);
+      cancel();
+    }
+    await Promise.allSettled(this.#running);
+  }
+
+  /** Orders for one pool, as long as the strategy wants more and relays may start. */
+  #order(pool: OutboundPool, bell: Bell, signal: AbortSignal, failed: (reason: unknown) => void): void {
+    const state = this.#state(pool);
+    // relays under way count as held, so each turn orders only what is still missing
+    while (state.relays < RELAYS_PER_POOL_MAX && this.#parts.clock.monotonic() >= state.retryAt) {
+      const view = this.#parts.view(pool);
+      const order = this.#parts.strategy(pool).plan(view);
+      state.reason = order?.reason ?? "at or above the target";
+      if (order === undefined) return;
+      const segmentBytes = segmentsFor(this.#parts, pool, view, order);
+      if (segmentBytes.length === 0) {
+        state.reason = `${order.reason}; waits for pad towards the first hop`;
+        return;
+      }
+      const relay = this.#execute(pool, segmentBytes, bell, signal);
+      this.#running.add(relay);
+      relay.then(() => this.#running.delete(relay), failed);
+    }
+  }
+
+  async #execute(pool: OutboundPool, segmentBytes: readonly number[], bell: Bell, signal: AbortSignal): Promise<void> {
+    const state = this.#state(pool);
     const { remote: target, keyClass } = pool.id;
     state.relays += 1;
     try {
-      const deadline = clock.timeout(REFILL_DEADLINE_MS, signal);
-      const outcome = await parts.relay.establish({ target, keyClass, segmentBytes, urgency: "refill" }, deadline);
-      settle(parts, state, pool, outcome);
+      const deadline = this.#parts.clock.timeout(REFILL_DEADLINE_MS, signal);
+      const order = { target, keyClass, segmentBytes, urgency: "refill" } as const;
+      const outcome = await this.#parts.relay.establish(order, deadline);
+      settle(this.#parts, state, pool, outcome);
       if (outcome.kind === "established") bell.ring();
     } catch (failure) {
       if (!isQkdError(failure, "CANCELLED", "DEADLINE")) throw failure;
     } finally {
       state.relays -= 1;
     }
-  };
+  }
 
-  const plan = (bell: Bell, signal: AbortSignal, running: Set<Promise<void>>): void => {
-    for (const pool of parts.pools) {
-      const state = stateOf(pool);
-      // relays under way count as held, so each turn orders only what is still missing
-      while (state.relays < RELAYS_PER_POOL_MAX && clock.monotonic() >= state.retryAt) {
-        const view = parts.view(pool);
-        const order = parts.strategy(pool).plan(view);
-        state.reason = order?.reason ?? "at or above the target";
-        const segmentBytes = order === undefined ? [] : segmentsFor(parts, pool, view, order);
-        if (segmentBytes.length === 0) {
-          if (order !== undefined) state.reason = `${order.reason}; waits for pad towards the first hop`;
-          break;
-        }
-        const relay = execute(pool, segmentBytes, bell, signal);
-        running.add(relay);
-        void relay.finally(() => running.delete(relay)).catch(() => undefined);
-      }
+  #state(pool: OutboundPool): PoolState {
+    let state = this.#states.get(pool);
+    if (state === undefined) {
+      state = { relays: 0, backoffMs: BACKOFF_MIN_MS, retryAt: 0, reason: "not planned yet", lastOutcome: "" };
+      this.#states.set(pool, state);
     }
-  };
-
-  return {
-    decision(pool) {
-      const { reason, lastOutcome } = stateOf(pool);
-      return { reason, lastOutcome };
-    },
-    async run(bell, signal) {
-      const running = new Set<Promise<void>>();
-      const failed = Promise.withResolvers<never>();
-      failed.promise.catch(() => undefined);
-      while (!signal.aborted) {
-        plan(bell, signal, running);
-        for (const relay of running) relay.catch(failed.reject);
-        const cancel = clock.after(PERIOD_MS, () => bell.ring());
-        await Promise.race([bell.heard(signal), failed.promise]);
-        cancel();
-      }
-      await Promise.allSettled(running);
-    },
-  };
+    return state;
+  }
 }
 
 function settle(parts: SchedulerParts, state: PoolState, pool: OutboundPool, outcome: RelayOutcome): void {

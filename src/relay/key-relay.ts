@@ -226,7 +226,7 @@ class OriginRelay implements KeyRelay {
   #send(relay: RelayId, plan: Uint8Array, payload: KeyMaterial, link: QkdLink): boolean {
     const { random, metrics } = this.#parts;
     const totalBytes = payload.lengthBytes;
-    for (let offset = 0; offset < totalBytes; ) {
+    for (let offset = 0; offset < totalBytes;) {
       const from = offset;
       const header = (): Uint8Array =>
         encodeRelayHeader({

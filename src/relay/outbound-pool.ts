@@ -142,10 +142,11 @@ export class OutboundPool {
     await this.#segments.vault.commit(transaction);
   }
 
-  /** Burns all that is not open: after a rollback of our disk was proven. */
+  /** Burns everything, the open segment too: after a rollback of our disk was proven. */
   async burnStock(): Promise<void> {
     const transaction = this.#segments.vault.transaction();
     for (const name of this.#segments.names()) this.#segments.destroy(transaction, name, "burned");
+    this.#closeOpen("burned"); // it was read from a disk that may have given these keys before
     await this.#segments.vault.commit(transaction);
   }
 
@@ -172,6 +173,7 @@ export class OutboundPool {
       const open = this.#open ?? (await this.#openNext());
       if (open === undefined) {
         for (const { material } of keys) material.erase(); // cut, so spent: lost rather than given again
+        this.#book("burned", keys.length * sizeBytes);
         return undefined;
       }
       for (; keys.length < count && restOf(open) >= sizeBytes; open.cursor += sizeBytes) {
@@ -179,7 +181,7 @@ export class OutboundPool {
       }
       if (keys.length < count || restOf(open) === 0) this.#closeOpen("tails");
     }
-    this.#segments.vault.ledger.move({ owner: this.ledger, from: "open", to: "supplied", bytes: count * sizeBytes });
+    this.#book("supplied", count * sizeBytes);
     return keys;
   }
 
@@ -209,7 +211,11 @@ export class OutboundPool {
     if (open === undefined) return;
     this.#open = undefined;
     open.material.erase();
-    this.#segments.vault.ledger.move({ owner: this.ledger, from: "open", to, bytes: open.lengthBytes - open.cursor });
+    this.#book(to, restOf(open));
+  }
+
+  #book(to: "supplied" | "tails" | "burned", bytes: number): void {
+    this.#segments.vault.ledger.move({ owner: this.ledger, from: "open", to, bytes });
   }
 
   #dropSecrets(transaction: Transaction): void {

@@ -157,7 +157,8 @@ export class PoolSegments {
   }
 }
 
-const secretRecordName = (pool: PoolId, epoch: number): string => idSecretPrefix(pool) + epoch.toString(16).padStart(8, "0");
+const secretRecordName = (pool: PoolId, epoch: number): string =>
+  idSecretPrefix(pool) + epoch.toString(16).padStart(8, "0");
 
 export function usedBytes({ used }: PoolSegmentRecord): number {
   let bytes = 0;

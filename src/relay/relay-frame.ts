@@ -110,7 +110,12 @@ export function decodeRelayPlan(bytes: Uint8Array): RelayPlan {
   const routeLength = reader.u8();
   const route: NodeId[] = [];
   for (let i = 0; i < routeLength; i++) route.push(parseNodeId(reader.text()));
-  if (routeLength === 0 || routeLength > ROUTE_NODES_MAX || new Set(route).size < routeLength || route.includes(origin)) {
+  if (
+    routeLength === 0 ||
+    routeLength > ROUTE_NODES_MAX ||
+    new Set(route).size < routeLength ||
+    route.includes(origin)
+  ) {
     throw invalid("its route");
   }
   const segments: PlannedSegment[] = [];

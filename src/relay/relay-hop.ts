@@ -50,7 +50,8 @@ interface Passage {
   readonly plan: RelayPlan;
   readonly planBytes: Uint8Array;
   readonly totalBytes: number;
-  readonly onward: { readonly kind: "transit"; readonly to: QkdLink } | { readonly kind: "here"; readonly payload: KeyMaterial };
+  readonly onward:
+    { readonly kind: "transit"; readonly to: QkdLink } | { readonly kind: "here"; readonly payload: KeyMaterial };
   readonly cancelDeadline: () => void;
   receivedBytes: number;
 }
@@ -173,7 +174,7 @@ export class RelayHop {
 
   #passOn(passage: Passage, to: QkdLink, header: RelayFrameHeader, opened: OpenedFrame): void {
     const { ciphertext, pad } = opened;
-    for (let done = 0; done < ciphertext.length; ) {
+    for (let done = 0; done < ciphertext.length;) {
       const from = done;
       const payloadOffset = header.payloadOffset + from;
       const headerBytes = (): Uint8Array =>

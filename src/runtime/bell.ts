@@ -14,9 +14,9 @@ export class Bell {
     if (!this.#rung && !signal.aborted) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
-      signal.addEventListener("abort", resolve as () => void, { once: true });
+      signal.addEventListener("abort", resolve, { once: true });
       await promise;
-      signal.removeEventListener("abort", resolve as () => void);
+      signal.removeEventListener("abort", resolve);
       this.#wake = undefined;
     }
     this.#rung = false;

@@ -144,7 +144,13 @@ export class KeyVault {
    *
    * @throws QkdError STORE_DAMAGED when the data key or the record is gone, or does not verify
    */
-  async read({ chunk, lengthBytes }: { readonly chunk: ChunkName; readonly lengthBytes: number }): Promise<KeyMaterial> {
+  async read({
+    chunk,
+    lengthBytes,
+  }: {
+    readonly chunk: ChunkName;
+    readonly lengthBytes: number;
+  }): Promise<KeyMaterial> {
     using dataKey = this.#keyBag.dataKey(chunk);
     const record = await this.#parts.database.get(CHUNK_PREFIX + chunk);
     if (dataKey === undefined || record === undefined || record.length !== 1 + lengthBytes + CHUNK_TAG_BYTES) {
@@ -200,7 +206,8 @@ export class KeyVault {
   }
 }
 
-const journalRecord = (journal: number): string => JOURNAL_PREFIX + (journal % JOURNAL_RING).toString().padStart(4, "0");
+const journalRecord = (journal: number): string =>
+  JOURNAL_PREFIX + (journal % JOURNAL_RING).toString().padStart(4, "0");
 
 /** A hole means that LevelDB dropped a block that it had called durable (a flipped bit does that, silently). */
 async function checkJournal(database: RecordDatabase, mac: StoreMac, journal: number): Promise<void> {
@@ -225,4 +232,3 @@ function storeIdIn(record: Uint8Array): string {
   if (storeId === undefined) throw new QkdError("STORE_DAMAGED", "the store has no readable name", {});
   return storeId;
 }
-

@@ -1,5 +1,5 @@
 /** The keys of a store, all derived from its root: for wrapping data keys, for authenticating records, for marks. */
-import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey, hkdfSync, timingSafeEqual } from "node:crypto";
 import { bytesOfHex } from "../model/byte-layout.ts";
 import { KeyMaterial } from "../model/key-material.ts";
 
@@ -22,9 +22,10 @@ export interface StoreMac {
 }
 
 export function createStoreMac(root: KeyMaterial, label: string, storeId: string): StoreMac {
-  const macKey = deriveStoreKey(root, label, bytesOfHex(storeId));
+  using derived = deriveStoreKey(root, label, bytesOfHex(storeId));
+  const macKey = derived.expose((bytes) => createSecretKey(bytes)); // several times faster than bytes at each use
   const macOf = (parts: readonly Uint8Array[]): Uint8Array => {
-    const hmac = macKey.expose((bytes) => createHmac("sha256", bytes));
+    const hmac = createHmac("sha256", macKey);
     const length = new Uint8Array(4);
     for (const part of parts) {
       new DataView(length.buffer).setUint32(0, part.length);

@@ -4,12 +4,7 @@ import type { StoreMac } from "./store-keys.ts";
 
 /** What a record may hold: names, numbers, ids. Never key material: that goes into chunks. */
 export type RecordValue =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly RecordValue[]
-  | { readonly [field: string]: RecordValue | undefined };
+  string | number | boolean | null | readonly RecordValue[] | { readonly [field: string]: RecordValue | undefined };
 
 /**
  *  offset  0          1                n+1
@@ -33,9 +28,13 @@ export function encodeRecord(mac: StoreMac, name: string, value: RecordValue): U
 export function decodeRecord(mac: StoreMac, name: string, record: Uint8Array): RecordValue {
   const covered = record.subarray(0, Math.max(0, record.length - MAC_BYTES));
   if (!mac.verifies([new TextEncoder().encode(name), covered], record.subarray(covered.length))) {
-    throw new QkdError("STORE_DAMAGED", `record ${name} does not verify: the root is another one, or the disk changed`, {
-      record: name,
-    });
+    throw new QkdError(
+      "STORE_DAMAGED",
+      `record ${name} does not verify: the root is another one, or the disk changed`,
+      {
+        record: name,
+      },
+    );
   }
   if (covered[0] !== VERSION) {
     throw new QkdError("VERSION_MISMATCH", `record ${name} has format ${covered[0]}, this daemon knows ${VERSION}`, {});

@@ -10,7 +10,11 @@ const ORDER_BYTES_MAX = 32_768;
 
 export interface OnDemand {
   /** Starts, or joins, a relay for the pool. Resolves when it ended, whichever way, or with the deadline. */
-  bring(pool: OutboundPool, need: { readonly count: number; readonly sizeBytes: number }, deadline: AbortSignal): Promise<void>;
+  bring(
+    pool: OutboundPool,
+    need: { readonly count: number; readonly sizeBytes: number },
+    deadline: AbortSignal,
+  ): Promise<void>;
 }
 
 /** @param planner  told of each miss, so that the pool is refilled behind the request */
@@ -38,8 +42,13 @@ export function createOnDemand(relay: KeyRelay, planner: Bell, log: Logger): OnD
       planner.ring();
       let running = underWay.get(pool);
       if (running === undefined) {
-        const keysPerSegment = Math.max(1, Math.floor(Math.min(ORDER_BYTES_MAX, END_TO_END_SEGMENT_BYTES_MAX) / sizeBytes));
-        running = order(pool, Math.min(count, keysPerSegment) * sizeBytes, deadline).finally(() => underWay.delete(pool));
+        const keysPerSegment = Math.max(
+          1,
+          Math.floor(Math.min(ORDER_BYTES_MAX, END_TO_END_SEGMENT_BYTES_MAX) / sizeBytes),
+        );
+        running = order(pool, Math.min(count, keysPerSegment) * sizeBytes, deadline).finally(() =>
+          underWay.delete(pool),
+        );
         underWay.set(pool, running);
       }
       const { promise, resolve } = Promise.withResolvers<void>();

@@ -15,6 +15,7 @@ export interface AllowedPair {
 }
 
 export interface SaeDirectory {
+  knows(sae: SaeId): boolean;
   /**
    * The nodes of a pair that may share keys, and the class of its pools.
    *
@@ -40,6 +41,7 @@ export function createSaeDirectory(saes: readonly SaeEntry[], pairs: readonly Al
     return node;
   };
   return {
+    knows: (sae) => nodes.has(sae),
     pair({ initiator, target }) {
       const places = { initiatorNode: nodeOf(initiator), targetNode: nodeOf(target) };
       const keyClass = classes.get(pairName(initiator, target));

@@ -79,6 +79,7 @@ class SaeSupply implements KeySupply {
     const { pair, ids } = request;
     return this.#counted("target", async () => {
       this.#checkIds(ids);
+      if (!this.#parts.directory.knows(pair.target)) throw notHere(pair.target);
       const { initiatorNode, targetNode } = this.#parts.directory.pair(pair);
       if (targetNode !== this.#parts.self) throw notHere(pair.target);
       await this.#brake.slow(pair.target, deadline);
@@ -128,6 +129,7 @@ class SaeSupply implements KeySupply {
 
   #outboundPool(pair: SaePair): { pool: OutboundPool; targetNode: NodeId; keyClass: KeyClass } {
     const { directory, self, pools } = this.#parts;
+    if (!directory.knows(pair.initiator)) throw notHere(pair.initiator);
     const { initiatorNode, targetNode, keyClass } = directory.pair(pair);
     if (initiatorNode !== self) throw notHere(pair.initiator);
     if (targetNode === self) {
@@ -165,7 +167,7 @@ class SaeSupply implements KeySupply {
 
   async #withIds(pool: OutboundPool, pair: SaePair, keys: readonly AllocatedKey[]): Promise<readonly SuppliedKey[]> {
     const supplied: SuppliedKey[] = [];
-    for (let from = 0; from < keys.length; ) {
+    for (let from = 0; from < keys.length;) {
       const epoch = segmentEpoch(keys[from]!.segment);
       let to = from + 1;
       while (to < keys.length && segmentEpoch(keys[to]!.segment) === epoch) to += 1;
@@ -198,7 +200,8 @@ class SaeSupply implements KeySupply {
     if (foreign.length > 0) {
       throw new QkdError("KEY_FOREIGN", "one or more keys were made for another pair of SAEs", { ids: foreign });
     }
-    if (unknown.length > 0) throw new QkdError("KEY_UNKNOWN", "no such key, or it was supplied before", { ids: unknown });
+    if (unknown.length > 0)
+      throw new QkdError("KEY_UNKNOWN", "no such key, or it was supplied before", { ids: unknown });
     return found;
   }
 
@@ -258,4 +261,4 @@ function outOfRange(field: string, range: { value: number; min: number; max: num
 }
 
 const notHere = (saeId: string): QkdError =>
-  new QkdError("SAE_NOT_ALLOWED", "this SAE lives at another node", { saeId });
+  new QkdError("SAE_NOT_ALLOWED", "the calling SAE does not live at this node", { saeId });

@@ -161,6 +161,7 @@ interface Parcel {
   /** Instead of a message: what happens when everything before has arrived. */
   readonly then: (() => void) | undefined;
   readonly sizeBytes: number;
+  /** At the earliest: after all that was sent before. */
   readonly arrivesAtMs: number;
 }
 
@@ -173,7 +174,6 @@ class Lane {
   #receiver: SessionEnd | undefined;
   #queuedBytes = 0;
   #lineFreeAtMs = 0;
-  #lastArrivalMs = 0;
   #cancelArrival: (() => void) | undefined;
   #finished = false;
 
@@ -230,8 +230,8 @@ class Lane {
   #put(message: PeerMessage | undefined, then: (() => void) | undefined, sizeBytes: number): void {
     const network = this.#network;
     this.#lineFreeAtMs = Math.max(network.now(), this.#lineFreeAtMs) + (1000 * sizeBytes) / network.bytesPerSecond;
-    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#lineFreeAtMs + network.latencyMs(this.from, this.to));
-    this.#parcels.push({ message, then, sizeBytes, arrivesAtMs: this.#lastArrivalMs });
+    const arrivesAtMs = this.#lineFreeAtMs + network.latencyMs(this.from, this.to);
+    this.#parcels.push({ message, then, sizeBytes, arrivesAtMs });
     this.#queuedBytes += sizeBytes;
     this.resume();
   }

@@ -350,11 +350,11 @@ end:
 }
 
 #ifdef REACH
-/* Not a rule: proof that the model does something. It must fail. */
+/* Not a rule: proof that the model does something, after an image of S was restored too. It must fail. */
 bool two_ahead_three_delivered;
 active proctype Reach() {
 end:
-  d_step { mem[1] == OPEN && mem[2] == OPEN && (rUsed[1] | rUsed[2]) != 0 ->
+  d_step { rbs == RBS && mem[2] == OPEN && mem[3] == OPEN && accepted[1] == 3 && accepted[2] != 0 ->
     two_ahead_three_delivered = true; assert(!two_ahead_three_delivered) }
 }
 #endif

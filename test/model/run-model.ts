@@ -73,7 +73,8 @@ function check(run: ModelRun, folder: string, trail: boolean): Outcome {
   if (output instanceof Error) return { ...failed(output), seconds };
   if (trail && existsSync(join(folder, `${file}.trail`))) {
     const story = execute("spin", [...flags(run), "-t", file], folder, compileLimitMs);
-    console.log(story instanceof Error ? story.message : story.replace(/\nspin: trail ends[^]*/, ""));
+    const noise = /^spin: warning.*\n|\nspin: trail ends[^]*/g;
+    console.log(story instanceof Error ? story.message : story.replace(noise, ""));
   }
   return { states: Number(/(\d+) states, stored/.exec(output)?.[1] ?? 0), seconds, found: verdict(output, run) };
 }

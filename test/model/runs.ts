@@ -32,7 +32,7 @@ const deep = (run: ModelRun): ModelRun => ({ ...run, deep: true });
 
 export const modelRuns: readonly ModelRun[] = [
   // The protocol as it is coded.
-  link("link-not-vacuous", `L=3 SL=2 ${crashes} RBS=1 REACH`, "two_ahead_three_delivered"),
+  link("link-not-vacuous", "L=3 SL=2 CRS=0 CRR=0 RBS=1 REACH", "two_ahead_three_delivered"),
   link("link-crashes", `L=3 SL=2 ${crashes}`),
   link("link-s-restored", `${small} ${crashes} RBS=1`),
   link("link-s-restored-wide", `${wide} CRS=1 CRR=0 RBS=1`),
@@ -41,7 +41,7 @@ export const modelRuns: readonly ModelRun[] = [
   link("link-r-restored", `${small} ${crashes} RBR=1`),
   link("link-r-restored-wide", `${wide} CRS=0 CRR=0 RBR=1`),
   link("link-r-restored-bag-outside", `${small} ${crashes} RBR=1 BAG_OUTSIDE`),
-  deep(link("link-s-restored-deep", `${wide} ${crashes} RBS=1`)),
+  deep(link("link-s-restored-deep", `${wide} CRS=0 CRR=1 RBS=1`)),
   deep(link("link-r-restored-deep", `${wide} CRS=0 CRR=1 RBR=1`)),
   // One rule taken out: what it was for.
   link("resume", `${small} CRS=1 CRR=0 RBS=1 V_RESUME NO_ERASE_CHECK`, "pad_used_twice"),
@@ -55,6 +55,7 @@ export const modelRuns: readonly ModelRun[] = [
   // Two rules of which either alone suffices: each without the other passes, without both it breaks.
   link("no-echo", `${smallest} ${crashes} RBS=1 V_NOECHO`),
   link("no-mark-in-hello", `${smallest} ${crashes} RBS=1 V_NOHWM`),
+  link("open-of-any-incarnation", `${smallest} ${crashes} RBS=1 V_RANYINC`),
   link("no-echo-no-mark", `${smallest} ${crashes} RBS=1 V_NOECHO V_NOHWM`, "pad_used_twice"),
   link("mark-volatile-effect", `${smallest} ${crashes} RBS=1 V_HWM_VOLATILE NO_WITNESS_CHECK`),
   link(
@@ -75,11 +76,7 @@ export const modelRuns: readonly ModelRun[] = [
   link("tls-broken-r-restored", `${smallest} CRS=1 CRR=0 RBR=1 TLS_BROKEN`),
   link("tls-broken-s-restored", `${smallest} CRS=0 CRR=0 RBS=1 TLS_BROKEN`, "pad_used_twice"),
   link("tls-broken-s-restored-echo-in-tag", `${smallest} CRS=1 CRR=0 RBS=1 TLS_BROKEN O_ECHO_IN_TAG`),
-  link(
-    "tls-broken-r-restored-echo-in-tag",
-    `${smallest} CRS=1 CRR=0 RBR=1 TLS_BROKEN O_ECHO_IN_TAG`,
-    "tag_used_twice",
-  ),
+  link("tls-broken-r-restored-echo-in-tag", `${smallest} CRS=1 CRR=0 RBR=1 TLS_BROKEN O_ECHO_IN_TAG`, "tag_used_twice"),
 
   agreement("agreement-not-vacuous", "K=4 M=2 CRA=1 REACH", "both_directions_used_after_crash"),
   agreement("agreement-crashes", "K=4 M=2 CRA=1"),

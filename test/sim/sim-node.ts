@@ -58,6 +58,11 @@ export class SimNode {
     return this.node !== undefined;
   }
 
+  /** Up or starting. */
+  get alive(): boolean {
+    return this.#life?.alive === true;
+  }
+
   get lives(): number {
     return this.#lives;
   }

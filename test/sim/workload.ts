@@ -89,7 +89,14 @@ class SaeWorkload implements Workload {
       const deadline = this.#patience.timeout(2_000);
       const keys = await life.supply.encryptionKeys({ pair, ...request }, deadline);
       if (initiator.node !== life) return; // the answer never left the node
-      const issued = keys.map(({ id, material }) => this.#record(id, material.expose((b) => b.slice()), initiator, target));
+      const issued = keys.map(({ id, material }) =>
+        this.#record(
+          id,
+          material.expose((b) => b.slice()),
+          initiator,
+          target,
+        ),
+      );
       for (const { material } of keys) material.erase();
       this.#world.clock.after(delayMs, () => void this.#fetch(issued));
     } catch (failure) {
@@ -120,7 +127,11 @@ class SaeWorkload implements Workload {
       const supplied = await life.supply.decryptionKeys({ pair, ids: keys.map(({ id }) => id) }, deadline);
       if (target.node !== life) return;
       for (const [i, { id, material }] of supplied.entries()) {
-        this.#compare(keys[i]!, id, material.expose((bytes) => createHash("sha256").update(bytes).digest("hex")));
+        this.#compare(
+          keys[i]!,
+          id,
+          material.expose((bytes) => createHash("sha256").update(bytes).digest("hex")),
+        );
         material.erase();
       }
     } catch (failure) {

@@ -118,8 +118,8 @@ function configOf(
     supply: SUPPLY_DEFAULTS,
     policy: {
       strategy: options.strategy ?? POLICY_DEFAULT.strategy,
-      lowKeys: options.lowKeys ?? 96,
-      highKeys: options.highKeys ?? 192,
+      lowKeys: options.lowKeys ?? 32,
+      highKeys: options.highKeys ?? 64,
     },
     policies: [],
     ...NODE_DEFAULTS,

@@ -82,6 +82,17 @@ describe("simulated disk", () => {
     assert.deepEqual([...counts].sort(), [0, 1, 2, 3, 4, 5, 6]);
   });
 
+  it("no write gets to the disk that waited behind one that did not", async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const rig = createDiskRig(seed);
+      const { database } = rig.mount();
+      rig.disk.crashAt(3, "before");
+      for (const name of names(6)) void database.write([record(name)]);
+      await rig.clock.run(100);
+      assert.deepEqual([...rig.disk.dump().keys()], names(2));
+    }
+  });
+
   it("the next life finds what is durable, and the former one neither hears nor writes any more", async () => {
     const rig = createDiskRig("lives");
     const former = rig.mount();

@@ -101,7 +101,7 @@ describe("simulated network", () => {
     await clock.run(10_000);
     assert.deepEqual([a.heard, b.heard], [[], []]);
     network.heal("a", "b");
-    await clock.run(100);
+    await clock.run(20_000);
     assert.deepEqual([a.heard, b.heard], [[99], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]]);
     assert.deepEqual([a.ends, b.ends], [[], []]);
   });

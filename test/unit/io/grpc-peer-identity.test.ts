@@ -18,7 +18,7 @@ import {
   peerLeaf,
   saeLeaf,
 } from "../../../src/daemon/demo-certificates.ts";
-import { nodeOfCertificate } from "../../../src/io/peer-identity.ts";
+import { checkOwnCertificate, nodeOfCertificate } from "../../../src/io/peer-identity.ts";
 import { QkdError, isQkdError } from "../../../src/model/errors.ts";
 import { parseSaeId } from "../../../src/model/ids.ts";
 import type { PeerSession } from "../../../src/peer/peer-transport.ts";
@@ -160,6 +160,50 @@ describe("names in certificates, as Node.js prints them", () => {
         broken,
       );
     }
+  });
+});
+
+describe("a node's own certificate", () => {
+  const own = { self: a, spiffeDomain: "qkdn", now: Date.now() };
+  const refused = (sentence: RegExp) => (failure: unknown) =>
+    isQkdError(failure, "CONFIG_INVALID") && sentence.test(failure.message);
+
+  it("is accepted when it names the node, and tells its end", async () => {
+    const { cert } = await (await peersAuthority()).issue(peerLeaf(a));
+    assert.ok(checkOwnCertificate(cert, own).notAfter > own.now);
+  });
+
+  it("is refused when it is another node's, an SAE's, of another domain, over, or none", async () => {
+    const authority = await peersAuthority();
+    const certOf = async (leaf: LeafRequest) => (await authority.issue(leaf)).cert;
+    const theirs = await certOf(peerLeaf(b));
+    assert.throws(() => checkOwnCertificate(theirs, own), refused(/^a's own .*it is the certificate of b$/));
+    const sae = await certOf(saeLeaf(parseSaeId("sae-1")));
+    assert.throws(() => checkOwnCertificate(sae, own), refused(/does not begin with/));
+    const ours = await certOf(peerLeaf(a));
+    assert.throws(() => checkOwnCertificate(ours, { ...own, spiffeDomain: "x" }), refused(/spiffe:\/\/x\/kme/));
+    const later = { ...own, now: own.now + 91 * 86_400_000 };
+    assert.throws(() => checkOwnCertificate(ours, later), refused(/it ended on/));
+    assert.throws(() => checkOwnCertificate("nothing", own), refused(/cannot be used/));
+  });
+
+  it("can be renewed: new connections show the new one, sessions go on", async () => {
+    const callee = await createLoopbackNode(b, new Map([[a, ""]]), { leaf: peerLeaf(ids.c) });
+    cleanUp.push(() => callee.scope.close());
+    const address = await serveOn(callee);
+    assertRefused(await dial(address), /the certificate is the one of c/);
+    const authority = await peersAuthority();
+    const ca = authority.ca;
+    callee.transport.renewCertificates({ ca, ...(await authority.issue(peerLeaf(b))) });
+    const session = await dial(address);
+    assert.ok(!(session instanceof QkdError));
+    callee.transport.renewCertificates({ ca, ...(await authority.issue(peerLeaf(b))) });
+    assert.throws(
+      () => callee.transport.renewCertificates({ ca, cert: "nothing", key: "nothing" }),
+      refused(/TLS between nodes cannot start/),
+    );
+    assert.ok(!((await dial(address)) instanceof QkdError));
+    assert.equal(session.send({ kind: "heartbeat", demandBytesPerSecond: 0 }), true);
   });
 });
 

@@ -7,12 +7,15 @@ import { after, before, describe, test } from "node:test";
 import { type TLSSocket, connect } from "node:tls";
 
 import type { ApiReply, SaeRequest } from "../../../src/api/api-request.ts";
+import { createEtsi014Handlers } from "../../../src/api/etsi014/handlers.ts";
 import { refuseExchange } from "../../../src/api/etsi014/replies.ts";
 import { type HttpLimits } from "../../../src/io/http-listening.ts";
 import { type SaeServer, openSaeServer } from "../../../src/io/https-server.ts";
+import { createSystemClock } from "../../../src/io/system-clock.ts";
 import { isQkdError } from "../../../src/model/errors.ts";
 import { type Scope, openScope } from "../../../src/runtime/scope.ts";
 import { createRecordingLogger } from "../../fakes/recording-logger.ts";
+import { createSmallKeySupply } from "../../fakes/small-key-supply.ts";
 import { type TestAuthority, type TestCertificate, createTestAuthority } from "../../fakes/test-certificates.ts";
 
 const spiffe = (path: string) => `spiffe://qkd.example/${path}`;
@@ -198,6 +201,26 @@ describe("replies", () => {
     assert.equal(connections.size, 1);
     agent.destroy();
   });
+});
+
+test("a key that one SAE was given is fetched by the other over the wire, once", async () => {
+  const supply = createSmallKeySupply({ places: { alice: "a", bob: "b" }, friends: ["alice bob"], stockBytes: 4096 });
+  const log = createRecordingLogger();
+  const handle = createEtsi014Handlers({ supply, clock: createSystemClock(), log }, { requestDeadlineMs: 1000 });
+  const { server } = await openServer(handle);
+  const bob = await authority.issue("bob", [spiffe("sae/bob")]);
+  const given = await ask(server, { ...alice, path: "/api/v1/keys/bob/enc_keys?number=2&size=128" });
+  const { keys } = JSON.parse(given.body.toString()) as { keys: { key_ID: string; key: string }[] };
+  const fetching = {
+    ...bob,
+    method: "POST",
+    path: "/api/v1/keys/alice/dec_keys",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ key_IDs: keys.map(({ key_ID }) => ({ key_ID })) }),
+  };
+  assert.deepEqual(JSON.parse((await ask(server, fetching)).body.toString()), { keys });
+  assert.equal((await ask(server, fetching)).status, 400);
+  assert.equal(keys.length, 2);
 });
 
 describe("bounds", () => {

@@ -1,0 +1,29 @@
+/** After the last fault every pool reaches its target again, and every link has its session. */
+import type { World } from "../world.ts";
+
+const RECOVERY_MAX_MS = 60_000;
+
+export async function checkRecovers(world: World): Promise<number> {
+  const began = world.clock.now();
+  const recovered = (): boolean => world.nodes.every((node) => waitingFor(node).length === 0);
+  const inTime = await world.clock.runUntil(recovered, RECOVERY_MAX_MS);
+  if (!inTime) {
+    const waits = world.nodes.flatMap((node) => waitingFor(node).map((what) => `${node.id}: ${what}`));
+    world.violate(`recovers: after ${RECOVERY_MAX_MS / 1000} s still ${waits.join("; ")}`);
+  }
+  return world.clock.now() - began;
+}
+
+function waitingFor({ node }: World["nodes"][number]): string[] {
+  if (node === undefined) return ["down"];
+  const links = node.links.filter((link) => !link.up).map((link) => `no session on ${link.id}`);
+  const pools = node.pools.outbound
+    .filter((pool) => {
+      const view = node.view(pool);
+      return view.stockBytes < node.strategy(pool).target(view).lowKeys * view.keyBytes;
+    })
+    .map(
+      (pool) => `pool for ${pool.id.remote} at ${pool.stockBytes} bytes (${node.scheduler.decision(pool).lastOutcome})`,
+    );
+  return [...links, ...pools];
+}

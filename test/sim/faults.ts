@@ -1,0 +1,89 @@
+/** What goes wrong in a world, drawn from its seed: crashes at durable writes, kills, cuts, lines and modules that fail. */
+import type { SimNode } from "./sim-node.ts";
+import type { World } from "./world.ts";
+
+export type FaultLevel = "none" | "light" | "heavy";
+
+export interface FaultPlan {
+  /** Until `stop`. */
+  start(): void;
+  /** No more faults; what is broken is mended: nodes start again, lines heal, modules are plugged in. */
+  stop(): void;
+  readonly crashes: number;
+}
+
+const MEAN_MS: Readonly<Record<Exclude<FaultLevel, "none">, number>> = { light: 6_000, heavy: 1_500 };
+const RESTART_MS = [100, 3_000] as const;
+const CRASH_WRITES_MAX = 60;
+const MODES = ["before", "after", "torn"] as const;
+
+export function createFaultPlan(world: World, level: FaultLevel): FaultPlan {
+  const random = world.random.fork("faults");
+  let running = false;
+  let crashes = 0;
+
+  const restartWhenDead = (node: SimNode): void => {
+    node.start();
+    const watch = (): void => {
+      if (node.alive || !running) return void (running && world.clock.after(50, watch));
+      crashes += 1;
+      world.clock.after(random.between(...RESTART_MS), () => {
+        node.start();
+        world.clock.after(50, watch);
+      });
+    };
+    world.clock.after(50, watch);
+  };
+
+  const strike = (): void => {
+    const node = random.pick(world.nodes);
+    const link = random.pick(world.links);
+    const end = random.pick(["a", "b"] as const);
+    const kind = random.pick(["kill", "crash", "crash", "crash", "break", "cut", "flip", "lose", "unplug"] as const);
+    world.trace.line(`fault ${kind} ${node.id} ${link.modules.name}/${end}`);
+    switch (kind) {
+      case "kill":
+        return node.kill();
+      case "crash":
+        return node.disk.crashAt(1 + random.below(CRASH_WRITES_MAX), random.pick(MODES));
+      case "break":
+        return world.network.breakSession(...link.ends);
+      case "cut":
+        world.network.cut(...link.ends, { oneWay: random.chance(0.3) });
+        return void world.clock.after(random.between(500, 12_000), () => world.network.heal(...link.ends));
+      case "flip":
+        return link.modules.flipNextBit(end);
+      case "lose":
+        return link.modules.loseNextBlock(end);
+      case "unplug":
+        link.modules.unplug(end);
+        return void world.clock.after(random.between(100, 4_000), () => link.modules.plug(end));
+    }
+  };
+
+  return {
+    get crashes() {
+      return crashes;
+    },
+    start() {
+      running = true;
+      for (const node of world.nodes) restartWhenDead(node);
+      if (level === "none") return;
+      const next = (): void => {
+        if (!running) return;
+        strike();
+        world.clock.after(-MEAN_MS[level] * Math.log(1 - random.fraction()), next);
+      };
+      world.clock.after(3_000, next);
+    },
+    stop() {
+      running = false;
+      world.network.healAll();
+      for (const node of world.nodes) {
+        node.disk.doNotCrash();
+        node.start();
+      }
+      for (const { modules } of world.links) for (const end of ["a", "b"] as const) modules.plug(end);
+    },
+  };
+}

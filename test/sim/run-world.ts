@@ -1,0 +1,70 @@
+/** One world from seed to verdict: warm up, work under faults, mend, recover, and check every law. */
+import { checkNothingLeaks } from "./checkers/nothing-leaks.ts";
+import { watchConserved } from "./checkers/conserved.ts";
+import { watchEachByteOnce } from "./checkers/each-byte-once.ts";
+import { checkRecovers } from "./checkers/recovers.ts";
+import { checkTransitBlank } from "./checkers/transit-blank.ts";
+import { createFaultPlan, type FaultLevel } from "./faults.ts";
+import { createWorkload } from "./workload.ts";
+import { createWorld, type WorldOptions } from "./world.ts";
+import { sabotages, type SabotageName } from "./sabotage.ts";
+
+export interface RunOptions extends WorldOptions {
+  readonly faults?: FaultLevel;
+  /** Virtual time under load and faults. */
+  readonly seconds?: number;
+  readonly requestsPerSecond?: number;
+  /** Breaks a law on purpose: the checkers must find it. */
+  readonly sabotage?: SabotageName;
+}
+
+export interface Verdict {
+  readonly violations: readonly string[];
+  readonly traceHash: string;
+  readonly events: number;
+  readonly crashes: number;
+  readonly keysIssued: number;
+  readonly keysFetched: number;
+  readonly keysLost: number;
+  readonly shortages: number;
+  readonly frames: number;
+  readonly chunksRead: number;
+  readonly recoveryMs: number;
+}
+
+export async function runWorld(options: RunOptions): Promise<Verdict> {
+  const sabotage = options.sabotage === undefined ? undefined : sabotages[options.sabotage];
+  const world = createWorld(sabotage?.wrap === undefined ? options : { ...options, wrap: sabotage.wrap });
+  const pads = watchEachByteOnce(world);
+  watchConserved(world);
+  const faults = createFaultPlan(world, options.faults ?? "none");
+  const workload = createWorkload(world);
+  faults.start();
+  await world.clock.run(5_000);
+  workload.start(options.requestsPerSecond ?? 4);
+  const half = ((options.seconds ?? 40) * 1_000) / 2;
+  await world.clock.run(half);
+  await sabotage?.act?.(world, workload);
+  await world.clock.run(half);
+  workload.stop();
+  faults.stop();
+  const recoveryMs = await checkRecovers(world);
+  await world.clock.run(5_000);
+  await sabotage?.before?.(world, workload);
+  checkNothingLeaks(world, workload.issued);
+  const chunksRead = await checkTransitBlank(world, workload.issued);
+  const { issued, fetchedCount, lost, shortages } = workload;
+  return {
+    violations: world.violations,
+    traceHash: world.trace.hash(),
+    events: world.clock.timersFired + world.network.messagesSent,
+    crashes: faults.crashes,
+    keysIssued: issued.length,
+    keysFetched: fetchedCount,
+    keysLost: lost,
+    shortages,
+    frames: pads.frames,
+    chunksRead,
+    recoveryMs,
+  };
+}

@@ -1,0 +1,147 @@
+/** Laws broken on purpose, by test-only ports: for each checker one switch that it must catch. */
+import type { NodePorts } from "../../src/node/ports.ts";
+import type { PortWrapper } from "./sim-node.ts";
+import type { Workload } from "./workload.ts";
+import { saeAt, type World } from "./world.ts";
+
+export interface Sabotage {
+  /** The checker that must find it. */
+  readonly breaks: string;
+  readonly wrap?: PortWrapper;
+  /** In the middle of the run. */
+  readonly act?: (world: World, workload: Workload) => Promise<void>;
+  /** Before the last checks. */
+  readonly before?: (world: World, workload: Workload) => Promise<void>;
+}
+
+export type SabotageName =
+  | "restore-both-ends"
+  | "swap-bits"
+  | "restore-target"
+  | "forget-ledger"
+  | "chatty-driver"
+  | "transit-keeps"
+  | "dead-link";
+
+export const sabotages: Readonly<Record<SabotageName, Sabotage>> = {
+  /** Both ends of a link go back to an older disk together: the limit that DESIGN names for invariant 1. */
+  "restore-both-ends": {
+    breaks: "each-byte-once",
+    async act(world) {
+      const ends = world.nodes.slice(0, 2);
+      const copies = ends.map(({ disk }) => disk.snapshot());
+      await world.clock.run(8_000);
+      for (const end of ends) end.kill();
+      ends.forEach(({ disk }, i) => disk.restore(copies[i]!, { withNv: true }));
+      for (const end of ends) end.start();
+    },
+  },
+  /** One node gives other bits than it holds. */
+  "swap-bits": {
+    breaks: "pairs-match",
+    act: (world) => {
+      const node = world.nodes.at(-1)!.node!;
+      const honest = node.supply.decryptionKeys.bind(node.supply);
+      node.supply.decryptionKeys = async (...request) => {
+        const keys = await honest(...request);
+        for (const { material } of keys) material.expose((bytes) => (bytes[0]! ^= 1));
+        return keys;
+      };
+      return Promise.resolve();
+    },
+  },
+  /** A target's disk goes back, and its SAE asks again at once. */
+  "restore-target": {
+    breaks: "lose-never-repeat",
+    async act(world, workload) {
+      const copies = world.nodes.map(({ disk }) => disk.snapshot());
+      const before = workload.issued.length;
+      await world.clock.run(6_000);
+      const key = workload.issued.slice(0, before + 20).findLast(({ fetched }) => fetched)!;
+      const all = workload.issued.filter(({ fetched, target }) => fetched && target === key.target);
+      key.target.kill();
+      key.target.disk.restore(copies[world.nodes.indexOf(key.target)]!, { withNv: true });
+      for (const link of world.links) world.network.cut(...link.ends);
+      key.target.start();
+      await world.clock.run(500);
+      for (const { id, initiator, target } of all) {
+        const pair = { initiator: saeAt(initiator.id), target: saeAt(target.id) };
+        const again = key.target.node!.supply.decryptionKeys({ pair, ids: [id] }, new AbortController().signal);
+        again.then(
+          () => world.violate(`lose-never-repeat: key ${id} was supplied twice to its target`),
+          () => undefined,
+        );
+      }
+      await world.clock.run(500);
+      world.network.healAll();
+    },
+  },
+  /** The disk forgets what the ledger says; the node is killed and started again. */
+  "forget-ledger": {
+    breaks: "conserved",
+    wrap: (node, ports) => (node === "n2" ? withoutLedger(ports) : ports),
+    async act(world) {
+      world.nodes[1]!.kill();
+      await world.clock.run(200);
+      world.nodes[1]!.start();
+      await world.clock.run(1_000);
+      if (!world.nodes[1]!.up && world.violations.length > 0)
+        world.violations.unshift("conserved: the recount differs");
+    },
+  },
+  /** A driver writes key into the log. */
+  "chatty-driver": {
+    breaks: "nothing-leaks",
+    before(world, workload) {
+      const { log } = world.nodes[0]!;
+      log.info("debugging", { seen: Buffer.from(workload.issued[0]!.bytes).toString("base64") });
+      return Promise.resolve();
+    },
+  },
+  /** A transit node keeps what it passed on. */
+  "transit-keeps": {
+    breaks: "transit-blank",
+    async before(world, workload) {
+      const [first, transit, last] = world.nodes;
+      const key = workload.issued.find(({ initiator, target }) => initiator === first && target === last)!;
+      const { vault } = transit!.node!;
+      const transaction = vault.transaction();
+      transaction.seal([key.bytes]);
+      const kept = vault.commit(transaction);
+      await world.clock.run(100);
+      await kept;
+    },
+  },
+  /** The modules of a link give nothing any more, and all that it had is burned: pools cannot recover. */
+  "dead-link": {
+    breaks: "recovers",
+    async act(world) {
+      const link = world.links[0]!;
+      link.modules.cut();
+      await world.clock.run(2_000);
+      const ends = world.nodes.slice(0, 2);
+      for (const { node } of ends) {
+        const burning = [...node!.links, ...node!.pools.outbound].map((room) => room.burnStock());
+        await world.clock.run(300);
+        await Promise.all(burning);
+      }
+      for (const end of ends) end.kill(); // what was open is burned as well
+      for (const end of ends) end.start();
+    },
+  },
+};
+
+function withoutLedger(ports: NodePorts): NodePorts {
+  const { database } = ports;
+  const write: typeof database.write = (operations) =>
+    database.write(operations.filter(({ name }) => !name.startsWith("ledger/")));
+  return { ...ports, database: { ...bound(database), write } };
+}
+
+function bound(database: NodePorts["database"]): NodePorts["database"] {
+  return {
+    records: (prefix) => database.records(prefix),
+    get: (name) => database.get(name),
+    write: (operations) => database.write(operations),
+  };
+}

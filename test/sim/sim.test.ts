@@ -1,0 +1,41 @@
+/** A few worlds in every run of the suite: whole nodes, real code, virtual time; `npm run sim` runs more. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runWorld } from "./run-world.ts";
+import { sabotages, type SabotageName } from "./sabotage.ts";
+import seeds from "./seeds.json" with { type: "json" };
+
+for (const { seed, nodes, shape, faults, seconds } of seeds as readonly SeedEntry[]) {
+  test(`all laws hold in world ${seed} of ${nodes} nodes under ${faults} faults`, async () => {
+    const verdict = await runWorld({ seed, nodes, shape, faults, seconds });
+    assert.deepEqual(verdict.violations, []);
+    assert.ok(verdict.keysFetched > 50, `only ${verdict.keysFetched} keys were fetched`);
+    assert.ok(verdict.frames > 10, `only ${verdict.frames} frames were seen`);
+  });
+}
+
+interface SeedEntry {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly shape: "chain" | "ring";
+  readonly faults: "none" | "light" | "heavy";
+  readonly seconds: number;
+}
+
+test("the same seed gives the same trace, another seed another one", async () => {
+  const run = async (seed: number): Promise<string> =>
+    (await runWorld({ seed, faults: "heavy", seconds: 8 })).traceHash;
+  const [first, again, other] = [await run(7), await run(7), await run(8)];
+  assert.equal(first, again);
+  assert.notEqual(first, other);
+});
+
+for (const [name, { breaks }] of Object.entries(sabotages)) {
+  test(`the checker "${breaks}" finds the sabotage "${name}"`, async () => {
+    const { violations } = await runWorld({ seed: 1, seconds: 30, sabotage: name as SabotageName });
+    assert.ok(
+      violations.some((violation) => violation.includes(breaks)),
+      `found only ${JSON.stringify(violations.slice(0, 3))}`,
+    );
+  });
+}
