@@ -120,18 +120,19 @@ class ChannelTransport implements GrpcPeerTransport {
     }
     const stop = AbortSignal.any([deadline, this.#closing.signal]);
     const refusals: TlsRefusal[] = [];
+    if (stop.aborted) throw connectFailure(stop.reason, { remote, address, refusals, stop });
     const client = new Client(`dns:${address}`, this.#credentialsFor(remote, refusals), CHANNEL_OPTIONS);
     const { path, requestSerialize, responseDeserialize } = SESSION_METHOD;
     const call: SessionCall = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, new Metadata());
-    call.on("error", () => undefined); // from first to last: an error without a listener would end the process
+    // Before the call is accepted: its end may come in the same turn of the event loop.
+    const session = this.#watch(sessionOver(call, { remote, client, log: this.#parts.log }));
     try {
       await accepted(call, stop);
     } catch (failure) {
-      call.cancel();
-      client.close();
+      session.disconnected("never accepted");
       throw connectFailure(failure, { remote, address, refusals, stop });
     }
-    return this.#watch(sessionOver(call, { remote, client, log: this.#parts.log }));
+    return session;
   }
 
   /** Credentials that accept the certificate of `remote` only, and note in `refusals` what either end had against the other. */
@@ -178,15 +179,14 @@ class ChannelTransport implements GrpcPeerTransport {
 function accepted(call: SessionCall, stop: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(stop.reason as Error);
-    const settled = (settle: () => void) => () => {
+    const settled = (settle: () => void): void => {
       stop.removeEventListener("abort", abort);
       settle();
     };
-    if (stop.aborted) abort();
     stop.addEventListener("abort", abort, { once: true });
-    call.once("metadata", settled(resolve));
-    call.once("error", (failure) => settled(() => reject(failure))());
-    call.once("status", (ending) => settled(() => reject(new Error(ending.details)))());
+    call.once("metadata", () => settled(resolve));
+    call.once("error", (failure) => settled(() => reject(failure)));
+    call.once("status", ({ details }) => settled(() => reject(new Error(details))));
   });
 }
 
@@ -199,6 +199,7 @@ function sessionOver(
     client.close();
   };
   const session = createGrpcPeerSession({ remote, stream: call, release, log });
+  call.on("error", () => undefined); // "status" tells it too, but without a listener it would end the process
   call.on("status", ({ code, details }) => {
     session.disconnected(
       code === status.OK

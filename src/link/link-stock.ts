@@ -221,17 +221,21 @@ export class LinkStock {
   /**
    * Takes up what is on disk. Segments and keys whose data keys are gone are burned; what was open at the crash is booked
    * as `burnedOpen`.
+   *
+   * **A leader burns its quarantine at every start**, but for what durable proposals hold: its disk may be an older copy that
+   * has forgotten a proposal on its way, and a second manifest on the same header key would show `r_agree` (found by the
+   * model: test/model, `any-key-as-header-restored`).
    */
-  async recover(): Promise<void> {
+  async recover(leads: boolean): Promise<void> {
     const transaction = this.vault.transaction();
     for (const [, value] of await this.vault.records(stateName(this.link))) {
       this.#state = value as unknown as LinkStateRecord;
     }
     for (const [name, value] of await this.vault.records(quarantinePrefix(this.link))) {
       const chunk = value as unknown as ChunkRecord;
-      if (this.vault.claim(chunk.chunk)) this.quarantine.add(chunk);
+      if (this.vault.claim(chunk.chunk) && !leads) this.quarantine.add(chunk);
       else {
-        transaction.delete(name);
+        transaction.delete(name).destroy([chunk.chunk]);
         this.#moveBytes(transaction, "quarantine", "burned", chunk.lengthBytes);
       }
     }

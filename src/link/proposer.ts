@@ -8,7 +8,7 @@ import { SEGMENT_BYTES_MIN, type LinkParts } from "./link-parts.ts";
 import type { SegmentRecord } from "./link-records.ts";
 import { encodeManifest, type LinkEnd } from "./manifest.ts";
 import { idRunsOf, keyRunsOf, keysOf, type QuarantinedKey } from "./quarantine.ts";
-import { answerTag, proposalTag, SEGMENT_HEADER_BYTES } from "./segment-tags.ts";
+import { answerTag, proposalTag, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES } from "./segment-tags.ts";
 
 const PEER_IDS_MAX = 1_000_000;
 /** Longer than a follower may wait for keys that its module has not given yet. */
@@ -23,6 +23,8 @@ export class Proposer {
   readonly #peerIds = new Set<QkdKeyId>();
   /** The answer that each proposal under way has to bring, and when it was last sent. */
   readonly #expected = new Map<SegmentName, { readonly answer: string; sentAt: MonotonicMs }>();
+  /** Keys that a manifest has named before: payload for ever, never a header again. A restart burns them. */
+  readonly #named = new Set<QkdKeyId>();
   #number = 0;
 
   /** @param demandShare  which part of the link's pad demand is ours, 0 to 1 */
@@ -129,6 +131,8 @@ export class Proposer {
       const burned = new Set<QkdKeyId>([...headerKeys(record), ...missing]);
       stock.forgetSegment(transaction, segment);
       await stock.returnKeys(transaction, record, burned);
+      for (const id of this.#named) if (stock.quarantine.get(id) === undefined) this.#named.delete(id);
+      for (const chunk of record.chunks) for (const { id } of keysOf(chunk)) this.#named.add(id);
       for (const id of burned) this.#peerIds.delete(id);
     } else {
       stock.destroySegment(transaction, segment, reason === "mismatch" ? "discarded" : "burned");
@@ -140,26 +144,34 @@ export class Proposer {
     if (reason === "mismatch") troubles.happened(`the ends hold different bits in segment ${segment}: discarded`);
   }
 
-  /** Keys that both ends have, oldest first, when they fill a segment or have waited long enough. */
+  /** Keys that both ends have, when they fill a segment or have waited long enough. Those for the header come first. */
   #pick(): QuarantinedKey[] | undefined {
     const { stock, limits, clock } = this.#parts;
-    const picked: QuarantinedKey[] = [];
+    const header: QuarantinedKey[] = [];
+    const payload: QuarantinedKey[] = [];
+    let headerBytes = 0;
     let bytes = 0;
     let full = false;
     for (const key of stock.quarantine.keys()) {
       if (!this.#peerIds.has(key.id)) continue;
-      if (bytes + key.lengthBytes > limits.segmentBytes && bytes > 0) {
-        full = true;
-        break;
-      }
-      picked.push(key);
+      full = bytes > 0 && bytes + key.lengthBytes > limits.segmentBytes;
+      if (full && headerBytes >= SEGMENT_HEADER_BYTES) break;
+      if (headerBytes < SEGMENT_HEADER_BYTES && !this.#named.has(key.id)) {
+        header.push(key);
+        headerBytes += key.lengthBytes;
+      } else if (!full) payload.push(key);
+      else continue;
       bytes += key.lengthBytes;
-      full = bytes >= limits.segmentBytes;
     }
-    const oldest = picked[0];
-    if (oldest === undefined || bytes < SEGMENT_BYTES_MIN) return undefined;
+    while (bytes > SEGMENT_BYTES_MAX && payload.length > 0) bytes -= payload.pop()!.lengthBytes;
+    const headerChunks = new Set(header.map(({ chunk }) => chunk));
+    const beside = payload.filter(({ chunk }) => headerChunks.has(chunk)); // so that no chunk is cut twice
+    const picked = [...header, ...beside, ...payload.filter(({ chunk }) => !headerChunks.has(chunk))];
+    const oldest = payload[0] ?? header[0];
+    if (oldest === undefined || headerBytes < SEGMENT_HEADER_BYTES) return undefined;
+    if (bytes < SEGMENT_BYTES_MIN || bytes > SEGMENT_BYTES_MAX) return undefined;
     const old = clock.wall() - oldest.chunk.receivedAt >= limits.segmentAgeMaxMs;
-    return full || old ? picked : undefined;
+    return full || bytes >= limits.segmentBytes || old ? picked : undefined;
   }
 
   /** The direction that has less stock for its share of the demand. Equal shares make them alternate. */
@@ -179,7 +191,12 @@ export class Proposer {
   }
 
   #forgetPeerIds(record: SegmentRecord): void {
-    for (const chunk of record.chunks) for (const { id } of keysOf(chunk)) this.#peerIds.delete(id);
+    for (const chunk of record.chunks) {
+      for (const { id } of keysOf(chunk)) {
+        this.#peerIds.delete(id);
+        this.#named.delete(id);
+      }
+    }
   }
 }
 

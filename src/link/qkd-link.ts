@@ -91,7 +91,7 @@ export async function openQkdLink(
 ): Promise<QkdLink> {
   const id = linkIdBetween(parts.self, parts.neighbour);
   const stock = new LinkStock(id, parts.vault);
-  await stock.recover();
+  await stock.recover(linkEnds(id)[0] === parts.self); // see there why a leader forgets its quarantine
   return new OpenQkdLink(parts, limits, listener, stock, scope);
 }
 

@@ -13,10 +13,11 @@ export class Bell {
   async heard(signal: AbortSignal): Promise<void> {
     if (!this.#rung && !signal.aborted) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
-      signal.addEventListener("abort", resolve, { once: true });
+      const wake = (): void => resolve();
+      this.#wake = wake;
+      signal.addEventListener("abort", wake, { once: true });
       await promise;
-      signal.removeEventListener("abort", resolve);
+      signal.removeEventListener("abort", wake);
       this.#wake = undefined;
     }
     this.#rung = false;

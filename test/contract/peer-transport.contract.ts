@@ -63,11 +63,17 @@ export function describePeerTransport(name: string, openRig: () => Promise<PeerT
   describe(`peer transport: ${name}`, () => {
     let rig: PeerTransportRig;
     let accepted: PeerSession[];
+    let onAccept: ((session: PeerSession) => void) | undefined;
 
     beforeEach(async () => {
       rig = await openRig();
       accepted = [];
-      await rig.settled(rig.b.serve((session) => void accepted.push(session), rig.scope));
+      onAccept = undefined;
+      const take = (session: PeerSession): void => {
+        accepted.push(session);
+        onAccept?.(session);
+      };
+      await rig.settled(rig.b.serve(take, rig.scope));
     });
     afterEach(() => rig.close());
 
@@ -162,6 +168,20 @@ export function describePeerTransport(name: string, openRig: () => Promise<PeerT
         ears.map(({ ends }) => ends.length),
         [1, 1],
       );
+    });
+
+    it("a session that is closed as soon as it is taken ends at both ends, or never begins", async () => {
+      const ears: Ear[] = [];
+      onAccept = (session) => {
+        ears.push(listenTo(session));
+        session.close("not now");
+      };
+      try {
+        ears.push(listenTo(await rig.settled(rig.a.connect(B, rig.deadline(DEADLINE_MS)))));
+      } catch (failure) {
+        assert.ok(refusedWith("PEER_UNREACHABLE")(failure));
+      }
+      await rig.until(() => ears.length > 0 && ears.every(({ ends }) => ends.length === 1));
     });
 
     it("whoever listens after the end is told of it", async () => {

@@ -4,6 +4,30 @@ import type { World } from "./world.ts";
 
 export type FaultLevel = "none" | "light" | "heavy";
 
+/** Restores one node's disk, key bag and all, from a copy some seconds old, again and again until `stop`. */
+export function startRollbacks(world: World, node: SimNode): { stop(): void; readonly count: number } {
+  const random = world.random.fork("rollbacks");
+  const report = { count: 0, stop: () => void (running = false) };
+  let running = true;
+  const round = (): void => {
+    if (!running) return;
+    const copy = node.disk.snapshot();
+    const [shortest, longest] = random.chance(0.7) ? [5, 60] : [60, 4_000]; // soon: what was just said is still on its way
+    world.clock.after(random.between(shortest!, longest!), () => {
+      if (!running) return;
+      for (const { ends } of world.links) if (ends.includes(node.id)) world.network.breakSession(...ends);
+      node.kill();
+      node.disk.restore(copy, { withNv: true });
+      report.count += 1;
+      world.trace.line(`fault restore ${node.id}`);
+      node.start();
+      world.clock.after(random.between(700, 2_500), round);
+    });
+  };
+  world.clock.after(3_000, round);
+  return report;
+}
+
 export interface FaultPlan {
   /** Until `stop`. */
   start(): void;

@@ -4,7 +4,7 @@ import { watchConserved } from "./checkers/conserved.ts";
 import { watchEachByteOnce } from "./checkers/each-byte-once.ts";
 import { checkRecovers } from "./checkers/recovers.ts";
 import { checkTransitBlank } from "./checkers/transit-blank.ts";
-import { createFaultPlan, type FaultLevel } from "./faults.ts";
+import { createFaultPlan, startRollbacks, type FaultLevel } from "./faults.ts";
 import { createWorkload } from "./workload.ts";
 import { createWorld, type WorldOptions } from "./world.ts";
 import { sabotages, type SabotageName } from "./sabotage.ts";
@@ -14,6 +14,8 @@ export interface RunOptions extends WorldOptions {
   /** Virtual time under load and faults. */
   readonly seconds?: number;
   readonly requestsPerSecond?: number;
+  /** The node, by its place, whose disk is restored from older copies all the time. */
+  readonly restoredNode?: number;
   /** Breaks a law on purpose: the checkers must find it. */
   readonly sabotage?: SabotageName;
 }
@@ -23,6 +25,7 @@ export interface Verdict {
   readonly traceHash: string;
   readonly events: number;
   readonly crashes: number;
+  readonly rollbacks: number;
   readonly keysIssued: number;
   readonly keysFetched: number;
   readonly keysLost: number;
@@ -42,11 +45,14 @@ export async function runWorld(options: RunOptions): Promise<Verdict> {
   faults.start();
   await world.clock.run(5_000);
   workload.start(options.requestsPerSecond ?? 4);
+  const rollbacks =
+    options.restoredNode === undefined ? undefined : startRollbacks(world, world.nodes[options.restoredNode]!);
   const half = ((options.seconds ?? 40) * 1_000) / 2;
   await world.clock.run(half);
   await sabotage?.act?.(world, workload);
   await world.clock.run(half);
   workload.stop();
+  rollbacks?.stop();
   faults.stop();
   const recoveryMs = await checkRecovers(world);
   await world.clock.run(5_000);
@@ -59,6 +65,7 @@ export async function runWorld(options: RunOptions): Promise<Verdict> {
     traceHash: world.trace.hash(),
     events: world.clock.timersFired + world.network.messagesSent,
     crashes: faults.crashes,
+    rollbacks: rollbacks?.count ?? 0,
     keysIssued: issued.length,
     keysFetched: fetchedCount,
     keysLost: lost,
