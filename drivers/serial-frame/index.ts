@@ -12,7 +12,7 @@ import {
   type StreamKeySource,
 } from "../../src/driver/qkd-driver.ts";
 import { assert } from "../../src/model/assert.ts";
-import { QkdError } from "../../src/model/errors.ts";
+import { QkdError, isQkdError, sentenceOf } from "../../src/model/errors.ts";
 import type { QkdKeyId } from "../../src/model/ids.ts";
 import { randomName } from "../../src/runtime/random.ts";
 import type { Clock, MonotonicMs } from "../../src/runtime/clock.ts";
@@ -56,8 +56,8 @@ class SerialFrameModule implements QkdModule {
   #writingSince: MonotonicMs | undefined;
   #cancelTick: () => void = () => undefined;
   #isRead = false;
-  /** Why the module was lost, where the line and not the dialogue says so. */
-  #lineFailure: unknown;
+  /** Why the module was lost, if it was: by what its line or its dialogue did. */
+  #failure: QkdError | undefined;
 
   constructor(config: SerialFrameConfig, host: DriverHost, channel: ByteChannel, scope: Scope) {
     this.#channel = channel;
@@ -105,7 +105,8 @@ class SerialFrameModule implements QkdModule {
     try {
       await work;
     } catch (failure) {
-      this.#lineFailure ??= failure;
+      if (!this.#scope.signal.aborted)
+        this.#failure ??= isQkdError(failure) ? failure : this.#lost(sentenceOf(failure));
       throw failure;
     }
   }
@@ -117,7 +118,7 @@ class SerialFrameModule implements QkdModule {
       this.#wake();
     }
     this.#scope.signal.throwIfAborted();
-    throw new QkdError("DEVICE_LOST", `${this.#path}: the line ended`, { path: this.#path, reason: "the line ended" });
+    throw this.#lost("the line ended");
   }
 
   async #write(): Promise<void> {
@@ -139,8 +140,8 @@ class SerialFrameModule implements QkdModule {
       const now = this.#clock.monotonic();
       this.#dialogue.tick(now);
       const stuck = this.#writingSince !== undefined && now - this.#writingSince >= SILENCE_MS;
-      const lost = this.#dialogue.lost ?? (stuck ? this.#takesNoBytes() : undefined);
-      this.#lineFailure ??= lost;
+      const lost = this.#dialogue.lost ?? (stuck ? this.#lost("the line takes no bytes") : undefined);
+      this.#failure ??= lost;
       this.#wake();
       if (lost === undefined) this.#tickLater();
       else void this.#scope.close(lost);
@@ -155,7 +156,10 @@ class SerialFrameModule implements QkdModule {
     try {
       this.#dialogue.resume(after);
       this.#wake();
-      while (!signal.aborted) {
+      for (;;) {
+        // A loss is told even to a reader whose signal ends with the scope of the module.
+        if (this.#failure !== undefined) throw this.#failure;
+        if (signal.aborted) return;
         this.#mustGoOn();
         const keys = this.#dialogue.takeKeys(this.#batchBytesMax);
         const last = keys.at(-1);
@@ -175,7 +179,7 @@ class SerialFrameModule implements QkdModule {
   }
 
   #mustGoOn(): void {
-    if (this.#lineFailure !== undefined) throw this.#lineFailure;
+    if (this.#failure !== undefined) throw this.#failure;
     if (this.#dialogue.lost !== undefined) throw this.#dialogue.lost;
     this.#scope.signal.throwIfAborted();
   }
@@ -190,8 +194,7 @@ class SerialFrameModule implements QkdModule {
     this.#waiting.clear();
   }
 
-  #takesNoBytes(): QkdError {
-    const reason = "the line takes no bytes";
+  #lost(reason: string): QkdError {
     return new QkdError("DEVICE_LOST", `${this.#path}: ${reason}`, { path: this.#path, reason });
   }
 

@@ -59,6 +59,8 @@ export class HostDialogue {
   #stored: QkdKeyId | undefined;
   #received: QkdKeyId | undefined;
   #keysRefused = 0;
+  /** The rest of what a module was saying to an earlier host is no fault of the line. */
+  #beforeGreeting = { garbageRuns: 0, crcErrors: 0 };
   #heardAt: MonotonicMs;
 
   constructor(parts: DialogueParts) {
@@ -79,7 +81,11 @@ export class HostDialogue {
 
   get faults(): QkdModuleFaults {
     const { garbageRuns, crcErrors } = this.#parser;
-    return { garbageRuns, crcErrors, keysRefused: this.#keysRefused };
+    return {
+      garbageRuns: garbageRuns - this.#beforeGreeting.garbageRuns,
+      crcErrors: crcErrors - this.#beforeGreeting.crcErrors,
+      keysRefused: this.#keysRefused,
+    };
   }
 
   /** Why the dialogue is over, if it is. */
@@ -238,6 +244,7 @@ export class HostDialogue {
     }
     const { vendor, model, serialNumber } = message;
     this.#identity = { vendor, model, serialNumber };
+    this.#beforeGreeting = { garbageRuns: this.#parser.garbageRuns, crcErrors: this.#parser.crcErrors };
     this.#phase = { kind: "idle" };
   }
 

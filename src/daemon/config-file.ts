@@ -22,8 +22,7 @@ export interface TlsPaths {
 
 /** Where the root of the store's keys comes from. */
 export type RootSource =
-  | { readonly kind: "file"; readonly path: string }
-  | { readonly kind: "credential"; readonly name: string };
+  { readonly kind: "file"; readonly path: string } | { readonly kind: "credential"; readonly name: string };
 
 /** All that one daemon is told; paths are absolute. */
 export interface DaemonConfig {

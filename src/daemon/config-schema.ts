@@ -16,7 +16,9 @@ const COUNT_MAX = 10_000_000;
 function fields<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.strictObject(shape, {
     error: (issue) =>
-      issue.code === "unrecognized_keys" ? `there is no such field; there are: ${Object.keys(shape).join(", ")}` : undefined,
+      issue.code === "unrecognized_keys"
+        ? `there is no such field; there are: ${Object.keys(shape).join(", ")}`
+        : undefined,
   });
 }
 
@@ -45,7 +47,9 @@ function quantity(given: string, units: Readonly<Record<string, number>>, exampl
   const [, amount, unit] = /^(\d+(?:\.\d+)?) ?([A-Za-z]+)$/.exec(given) ?? [];
   const factor = unit === undefined || !Object.hasOwn(units, unit) ? undefined : units[unit];
   if (factor === undefined) {
-    throw new Error(`"${given}" is no amount with a unit (${Object.keys(units).join(", ")}); write it like "${example}"`);
+    throw new Error(
+      `"${given}" is no amount with a unit (${Object.keys(units).join(", ")}); write it like "${example}"`,
+    );
   }
   return Math.round(Number(amount) * factor);
 }
@@ -140,8 +144,14 @@ export const configSchema = fields({
   etsi014: fields({ listen, tls }).optional(),
   operator: fields({ listen }).prefault({ listen: OPERATOR_LISTEN_DEFAULT }),
   links: z.array(link).max(64),
-  network: z.array(z.tuple([nodeId, nodeId])).min(1, "name at least one link, like [a, b]").max(10_000),
-  saes: z.array(fields({ id: saeId, node: nodeId })).max(10_000).default([]),
+  network: z
+    .array(z.tuple([nodeId, nodeId]))
+    .min(1, "name at least one link, like [a, b]")
+    .max(10_000),
+  saes: z
+    .array(fields({ id: saeId, node: nodeId }))
+    .max(10_000)
+    .default([]),
   pairs: z
     .array(fields({ between: z.tuple([saeId, saeId]), class: keyClass.default(parseKeyClass("default")) }))
     .max(100_000)

@@ -46,7 +46,7 @@ function offsetOf(document: Document, path: FieldPath, ofName: boolean): number 
   }
   for (let length = path.length; length >= 0; length--) {
     const found = document.getIn(path.slice(0, length), true);
-    if (isNode(found) && found.range != null) return found.range[0];
+    if (isNode(found) && found.range) return found.range[0];
   }
   return 0;
 }

@@ -43,6 +43,8 @@ export class InboundPads {
   readonly #bell = new Bell();
   readonly #open = new Map<SegmentName, OpenSegment>();
   #waiting: (SegmentOpening | SegmentClosing)[] = [];
+  /** Its opening is being recorded, and the neighbour still has it open as far as we know. */
+  #recording: SegmentName | undefined;
 
   constructor(parts: LinkParts) {
     this.#parts = parts;
@@ -119,6 +121,7 @@ export class InboundPads {
   /** @param open  what the neighbour has open; undefined when its process started anew, so that it has nothing */
   sessionUp(open: readonly SegmentName[] | undefined): void {
     this.#waiting = [];
+    if (this.#recording !== undefined && open?.includes(this.#recording) !== true) this.#recording = undefined;
     for (const name of [...this.#open.keys()]) {
       if (open?.includes(name) !== true) this.#close(name, "burned");
     }
@@ -147,9 +150,12 @@ export class InboundPads {
       return; // nothing changes: whoever sent it does not hold the key
     }
     if (stock.segment(name) === undefined) return material.erase(); // withdrawn while it was read
+    this.#recording = name;
     await this.#record(name, record, mark);
     const lengthBytes = record.lengthBytes;
     this.#open.set(name, { material, lengthBytes, used: new RangeSet(), failures: 0 });
+    if (this.#recording !== name) return this.#close(name, "burned"); // the neighbour started anew meanwhile
+    this.#recording = undefined;
     metrics.openings.add({ link, role: "witness" });
     this.#sendWitnessed(name, material);
   }

@@ -29,6 +29,8 @@ const MAGIC = 0x514b444d; // "QKDM"
 const VERSION = 1;
 const OWNERS = ["leader", "follower"] as const;
 const RUNS_MAX = 4096;
+/** Its header, and pad for one frame: an owner could not spend a shorter one. */
+const LENGTH_BYTES_MIN = SEGMENT_HEADER_BYTES + 32;
 
 /**
  *  "QKDM" | version u8 | owner u8 (0 leader, 1 follower) | link text | segment u32 u32 | length u32 | expires at u64 |
@@ -60,7 +62,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
   const expiresAt = reader.u64();
   const count = reader.u16();
   if (magic !== MAGIC || version !== VERSION || owner === undefined || count > RUNS_MAX) throw invalid("its head");
-  if (lengthBytes <= SEGMENT_HEADER_BYTES || lengthBytes > SEGMENT_BYTES_MAX) throw invalid("its length");
+  if (lengthBytes < LENGTH_BYTES_MIN || lengthBytes > SEGMENT_BYTES_MAX) throw invalid("its length");
   const runs: QkdKeyRun[] = [];
   for (let i = 0; i < count; i++) runs.push({ first: parseQkdKeyId(reader.hex(reader.u16())), count: reader.u32() });
   reader.end();

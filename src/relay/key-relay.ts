@@ -156,10 +156,9 @@ class OriginRelay implements KeyRelay {
     const plan = this.#plan(order, pool, route);
     const totalBytes = payloadBytesOf(plan);
     if (totalBytes > RELAY_BYTES_MAX || this.#attempts.size >= RELAYS_IN_FLIGHT_MAX) return refusedHere("busy", self);
-    if (!(await this.#waitForPad(link, totalBytes, order.urgency, deadline))) {
-      return refusedHere(link.up ? "no-pad" : "unreachable", self);
-    }
-    return this.#sendAndWait(plan, pool, link, totalBytes, deadline);
+    const send = (): Promise<RelayOutcome> => this.#sendAndWait(plan, pool, link, totalBytes, deadline);
+    const sent = await this.#whenPadAllows(link, totalBytes, order.urgency, deadline, send);
+    return sent === undefined ? refusedHere(link.up ? "no-pad" : "unreachable", self) : await sent.outcome;
   }
 
   #plan(order: RelayOrder, pool: OutboundPool, route: Route): RelayPlan {
@@ -171,8 +170,18 @@ class OriginRelay implements KeyRelay {
     return { origin: self, route, keyClass: order.keyClass, carriesIdSecret, segments, live: pool.liveRuns() };
   }
 
-  /** Only the origin queues. @returns false when the deadline came, or the link went, first */
-  async #waitForPad(link: QkdLink, bytes: number, urgency: RelayUrgency, deadline: AbortSignal): Promise<boolean> {
+  /**
+   * Only the origin queues. `send` spends the pad before it returns, so that nobody else is told of the same pad.
+   *
+   * @returns undefined when the deadline came, or the link went, first
+   */
+  async #whenPadAllows(
+    link: QkdLink,
+    bytes: number,
+    urgency: RelayUrgency,
+    deadline: AbortSignal,
+    send: () => Promise<RelayOutcome>,
+  ): Promise<{ readonly outcome: Promise<RelayOutcome> } | undefined> {
     const queue = this.#queues.get(link) ?? [];
     this.#queues.set(link, queue);
     const place = { urgency, bell: new Bell() };
@@ -180,8 +189,8 @@ class OriginRelay implements KeyRelay {
     queue.splice(behind < 0 ? queue.length : behind, 0, place);
     try {
       for (;;) {
-        if (deadline.aborted || !link.up) return false;
-        if (queue[0] === place && link.padBytesAvailable() >= bytes + FRAME_OVERHEAD_BYTES) return true;
+        if (deadline.aborted || !link.up) return undefined;
+        if (queue[0] === place && link.padBytesAvailable() >= bytes + FRAME_OVERHEAD_BYTES) return { outcome: send() };
         await place.bell.heard(deadline);
       }
     } finally {

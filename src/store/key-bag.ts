@@ -165,6 +165,7 @@ function headerOf(storeId: string, wrapEpoch: number): Uint8Array {
 }
 
 function checkHeader(header: Uint8Array, storeId: string): number {
+  if (header.length < SLOT_BYTES) throw damaged("the key bag is cut short");
   const reader = new ByteReader(header, "key bag header");
   if (new TextDecoder().decode(reader.bytes(4)) !== "QKBG") throw damaged("the key bag has no header");
   const version = reader.u16();
@@ -183,8 +184,12 @@ async function loadNv(parts: KeyBagParts, wrapEpoch: number, fresh: boolean): Pr
     if (image.length < 8 || new TextDecoder().decode(reader.bytes(4)) !== "QKNV") {
       throw damaged("the nv file of the key bag is missing or is none: all stock of this store is unreadable");
     }
-    reader.u16();
+    const version = reader.u16();
+    if (version !== VERSION) {
+      throw new QkdError("VERSION_MISMATCH", `the nv file has format ${version}, this daemon knows ${VERSION}`, {});
+    }
     for (let left = reader.u16(); left > 0; left--) {
+      if (reader.remainingBytes < 4 + NV_BYTES) throw damaged("the nv file of the key bag is cut short");
       const epoch = reader.u32();
       const nv = reader.bytes(NV_BYTES);
       if (epoch === wrapEpoch) return KeyMaterial.moveFrom(nv);

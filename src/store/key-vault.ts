@@ -55,6 +55,7 @@ const SCHEMA = 1;
  */
 export async function openKeyVault(parts: KeyVaultParts): Promise<KeyVault> {
   const stored = await parts.database.get(META);
+  if (stored === undefined) await mustBeEmpty(parts.database);
   const storeId = stored === undefined ? randomName(parts.random, 16) : storeIdIn(stored);
   const mac = createStoreMac(parts.root, "records", storeId);
   const meta = stored === undefined ? undefined : (decodeRecord(mac, META, stored) as unknown as Meta);
@@ -222,6 +223,13 @@ async function checkJournal(database: RecordDatabase, mac: StoreMac, journal: nu
         remedy: "move the store's folder away: a new store starts empty, neighbours burn what was shared",
       });
     }
+  }
+}
+
+/** A new store overwrites the key bag: so it has to be a new one, not one that lost its first record. */
+async function mustBeEmpty(database: RecordDatabase): Promise<void> {
+  for await (const [name] of database.records("")) {
+    throw new QkdError("STORE_DAMAGED", `the store has records (${name}) but lost its name`, { record: name });
   }
 }
 

@@ -32,7 +32,7 @@ export const typesFromPackages: Readonly<Record<string, readonly string[]>> = { 
 
 /** Files that nothing imports, because a person, a script or the driver loader starts them. */
 export const entryPoints: readonly RegExp[] = [
-  /^src\/daemon\/(main|qkdctl)\.ts$/,
+  /^src\/daemon\/(main|qkdctl|end-with-parent)\.ts$/,
   /^src\/emulator\/main\.ts$/,
   /^drivers\/[^/]+\/index\.ts$/,
 ];

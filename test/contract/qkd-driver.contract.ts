@@ -120,7 +120,8 @@ export function describeQkdDriver(
     });
 
     law("a lost module closes its scope with DEVICE_LOST, and reading throws it", LIVELY, async (bench) => {
-      const { scope, batches } = await bench.open("a");
+      const { scope, module } = await bench.open("a");
+      const { batches } = bench.reader(module, undefined, scope.signal);
       await bench.next(batches);
       const closed = scope.closed.then(
         () => undefined,

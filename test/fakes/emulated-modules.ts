@@ -202,8 +202,9 @@ class OpenModule implements QkdModule {
     for (const each of signals) each.addEventListener("abort", wake);
     try {
       let from = pair.firstKept(end, after);
-      while (!signal.aborted) {
+      for (;;) {
         if (this.#lost !== undefined) throw this.#lost;
+        if (signal.aborted) return;
         scope.signal.throwIfAborted();
         const { keys, next } = pair.take(end, from);
         from = next;

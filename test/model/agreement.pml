@@ -42,6 +42,12 @@
 #define EACH_KEY(X) X(1) X(2) X(3) X(4)
 #endif
 
+#ifdef ALL_AT_B                  /* a smaller run: no key is late at B */
+#define B_HOLDS UPTO(K)
+#else
+#define B_HOLDS 0
+#endif
+
 /* A segment at one end. */
 #define NONE 0
 #define PENDING 1                /* A: proposed, no answer yet */
@@ -66,7 +72,7 @@ byte aNamed = 0;                 /* returned from a manifest since the start (fo
 bool zTaken; byte zKeys; byte zHeads; byte zState[M + 1]; byte zMarkA; byte zMarkB; byte zNamed;
 
 /* B, disk */
-byte bKeys = 0;
+byte bKeys = B_HOLDS;
 byte bRefused = 0;               /* ids burned before they came: named as missing */
 byte bState[M + 1];
 byte bMarkA = 0; byte bMarkB = 0;
@@ -77,7 +83,7 @@ bool yTaken; byte yKeys; byte yRefused; byte yState[M + 1]; byte yMarkA; byte yM
 bool nProposal[M + 1]; bool nPositive[M + 1];
 
 /* Ghosts */
-byte cameA = 0; byte cameB = 0;  /* each module gives a key once */
+byte cameA = 0; byte cameB = B_HOLDS;                  /* each module gives a key once */
 byte differs = 0;                /* keys whose bits differ at the two ends */
 byte spent[K + 1];               /* what the bytes of a key have served for: m: header of m; 16 + m: pads of m */
 byte cra = 0; byte rba = 0; byte rbb = 0;

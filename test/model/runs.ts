@@ -56,6 +56,9 @@ export const modelRuns: readonly ModelRun[] = [
   link("no-echo", `${smallest} ${crashes} RBS=1 V_NOECHO`),
   link("no-mark-in-hello", `${smallest} ${crashes} RBS=1 V_NOHWM`),
   link("open-of-any-incarnation", `${smallest} ${crashes} RBS=1 V_RANYINC`),
+  // Messages without incarnations, as between two hellos of one ordered session; here even across sessions.
+  link("no-incarnation-in-messages-s-restored", `${smallest} ${crashes} RBS=1 V_NOECHO V_RANYINC`),
+  link("no-incarnation-in-messages-r-restored", `${smallest} ${crashes} RBR=1 V_NOECHO V_RANYINC`),
   link("no-echo-no-mark", `${smallest} ${crashes} RBS=1 V_NOECHO V_NOHWM`, "pad_used_twice"),
   link("mark-volatile-effect", `${smallest} ${crashes} RBS=1 V_HWM_VOLATILE NO_WITNESS_CHECK`),
   link(
@@ -83,10 +86,12 @@ export const modelRuns: readonly ModelRun[] = [
   agreement("agreement-unequal-keys", "K=3 M=2 CRA=1 UNEQUAL"),
   agreement("agreement-leader-restored", leaderRestored),
   agreement("agreement-leader-restored-wide", "K=4 M=2 CRA=0 RBA=1 HEADS=10"),
+  agreement("agreement-leader-restored-three-manifests", "K=4 M=3 CRA=0 RBA=1 ALL_AT_B"),
   agreement("agreement-follower-restored", followerRestored),
   agreement("agreement-follower-restored-wide", "K=4 M=2 CRA=0 RBB=1 HEADS=10"),
   agreement("agreement-fresh-headers-leader-restored", `${leaderRestored} O_ROLE_FRESH O_BURN_QUARANTINE`),
   agreement("agreement-fresh-headers-follower-restored", `${followerRestored} O_ROLE_FRESH O_BURN_QUARANTINE`),
+  agreement("agreement-fresh-headers-three-manifests", "K=4 M=3 CRA=0 RBA=1 O_ROLE_FRESH O_BURN_QUARANTINE ALL_AT_B"),
   agreement("repropose-same-header", "K=3 M=2 CRA=0 V_REPROPOSE_SAME", "header_tags_two"),
   agreement("proposal-volatile", "K=3 M=2 CRA=1 V_PROPOSAL_VOLATILE", "header_tags_two"),
   agreement("any-key-as-header", "K=3 M=2 CRA=1 V_ROLE_FREE"),

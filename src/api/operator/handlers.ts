@@ -7,7 +7,7 @@ import { renderStatus } from "./status-text.ts";
 
 export interface OperatorParts {
   readonly health: () => HealthReport;
-  readonly status: () => NodeStatus;
+  readonly status: () => NodeStatus | Promise<NodeStatus>;
   readonly metricsText: () => Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
@@ -43,8 +43,8 @@ const ANSWERS: ReadonlyMap<string, Answer> = new Map<string, Answer>(
   Object.entries({
     "/healthz": ({ health }) => healthReply(health(), "live"),
     "/readyz": ({ health }) => healthReply(health(), "ready"),
-    "/status": ({ status }) => jsonReply(200, status(), { "cache-control": "no-store" }),
-    "/status.txt": ({ status }) => textReply("text/plain; charset=utf-8", renderStatus(status())),
+    "/status": async ({ status }) => jsonReply(200, await status(), { "cache-control": "no-store" }),
+    "/status.txt": async ({ status }) => textReply("text/plain; charset=utf-8", renderStatus(await status())),
     "/metrics": async ({ metricsText }) => {
       const { contentType, text } = await metricsText();
       return textReply(contentType, text);

@@ -78,6 +78,8 @@ export interface PoolStatus {
   readonly lowKeys?: number;
   /** Ordered and not arrived yet. */
   readonly inFlightBytes: number;
+  /** The planner's last decision, and how the last relay ended; only where we fill the pool. */
+  readonly plan?: { readonly reason: string; readonly lastOutcome: string };
 }
 
 export interface LedgerLine {

@@ -24,7 +24,7 @@ describe("the description of links", () => {
 
   it("takes a rate instead, and makes several blocks of a second of it", () => {
     const { rateBps, qber, blockBytes } = parseEmulatorConfig({ links: [{ ...link, rateBps: 50_000 }] }).links[0]!;
-    assert.deepEqual([rateBps, blockBytes], [50_000, 512]);
+    assert.deepEqual([rateBps, blockBytes], [50_000, 1024]);
     assert.ok(qber !== undefined, "the length still tells the QBER");
     const { lengthKm: _, ...withoutLength } = link;
     assert.equal(parseEmulatorConfig({ links: [{ ...withoutLength, rateBps: 1 }] }).links[0]!.qber, undefined);

@@ -40,16 +40,16 @@ describe("a pseudo-terminal", () => {
     // @serialport/bindings-cpp 13.0.0 forgets the write: see src/io/line-poller.ts.
     const pty = await openPty();
     const host = openSync(pty.terminal, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
-    let isWritten = false;
+    const state = { isWritten: false };
     const writing = pty.write(new Uint8Array(100_000).fill(1)).then(
-      () => (isWritten = true),
+      () => (state.isWritten = true),
       () => false,
     );
     await sleep(10);
     const reading = pty.read().catch(() => "closed");
     const room = new Uint8Array(65_536);
     const deadline = performance.now() + 2000;
-    while (!isWritten && performance.now() < deadline) {
+    while (!state.isWritten && performance.now() < deadline) {
       try {
         readSync(host, room);
       } catch {

@@ -35,6 +35,15 @@ describe("opening a module", () => {
     assert.deepEqual(open.faults(), { garbageRuns: 0, crcErrors: 0, keysRefused: 0 });
   });
 
+  it("passes over what the module was saying to the host before, and counts no fault", async () => {
+    const module = new ScriptedModule();
+    const opening = module.open();
+    await module.world.run(1);
+    module.sayBytes(encodeFrame(KIND.key, new Uint8Array(100)).slice(50));
+    module.greet();
+    assert.deepEqual((await opening).faults(), { garbageRuns: 0, crcErrors: 0, keysRefused: 0 });
+  });
+
   it("gives up after five seconds without an answer", async () => {
     const module = new ScriptedModule();
     const opening = assert.rejects(module.open(), (error) => isQkdError(error, "DEVICE_LOST"));

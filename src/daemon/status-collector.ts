@@ -1,0 +1,131 @@
+/** A node's status of this moment, put together from its rooms. */
+import { X509Certificate } from "node:crypto";
+import { statfs } from "node:fs/promises";
+
+import manifest from "../../package.json" with { type: "json" };
+import type {
+  CertificateStatus,
+  HealthReport,
+  LinkStatus,
+  NodeStatus,
+  PoolStatus,
+  SupplyTotals,
+} from "../api/operator/node-status.ts";
+import type { LinkReport } from "../link/qkd-link.ts";
+import { BITS_PER_BYTE, HOUR_MS } from "../model/units.ts";
+import type { TrustedNode } from "../node/trusted-node.ts";
+import type { InboundPool } from "../relay/inbound-pool.ts";
+import type { OutboundPool } from "../relay/outbound-pool.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { DaemonConfig } from "./config-file.ts";
+import type { DaemonTls } from "./tls-files.ts";
+
+export interface StatusParts {
+  readonly config: DaemonConfig;
+  readonly node: TrustedNode;
+  readonly clock: Clock;
+  readonly tls: DaemonTls;
+  readonly storeWarnings: readonly string[];
+  readonly totals: () => SupplyTotals;
+  /** Why no SAE should be sent here, beyond what the node itself says; empty when its servers listen. */
+  readonly notReady: () => readonly string[];
+}
+
+export interface StatusCollector {
+  health(): HealthReport;
+  status(): Promise<NodeStatus>;
+}
+
+export function createStatusCollector(parts: StatusParts): StatusCollector {
+  const { config, node, clock, totals, storeWarnings } = parts;
+  const openedAt = clock.monotonic();
+  const health = (): HealthReport => {
+    const reasons = [...parts.notReady(), ...node.alarms()];
+    return { live: true, ready: reasons.length === 0, reasons };
+  };
+  return {
+    health,
+    status: async () => ({
+      node: node.id,
+      version: manifest.version,
+      uptimeMs: Math.round(clock.monotonic() - openedAt),
+      health: health(),
+      store: {
+        stockBytes: stockBytesOf(node),
+        ...(await diskFree(config.dataDir)),
+        epoch: node.vault.epoch,
+        troubles: storeWarnings.map((warning) => `LevelDB: ${warning}`),
+      },
+      links: node.links.map((link) => linkStatus(link.report())),
+      pools: [
+        ...node.pools.outbound.map((pool) => outboundStatus(pool, node)),
+        ...node.pools.inbound.map((pool) => inboundStatus(pool, config)),
+      ],
+      ledger: node.vault.ledger.owners().map((owner) => ({ owner, balances: node.vault.ledger.balances(owner) })),
+      supply: totals(),
+      certificates: certificatesOf(parts),
+    }),
+  };
+}
+
+function stockBytesOf({ vault }: TrustedNode): number {
+  return vault.ledger.owners().reduce((sum, owner) => sum + vault.ledger.balances(owner).stock, 0);
+}
+
+async function diskFree(folder: string): Promise<{ readonly diskFreeBytes?: number }> {
+  try {
+    const { bavail, bsize } = await statfs(folder);
+    return { diskFreeBytes: bavail * bsize };
+  } catch {
+    return {}; // a file system that does not tell
+  }
+}
+
+function linkStatus(report: LinkReport): LinkStatus {
+  const { module } = report;
+  return {
+    id: report.link,
+    neighbour: report.neighbour,
+    session: report.sessionUp ? "up" : "down",
+    module: module === undefined ? { state: "absent" } : { ...module.status, ...module.identity },
+    stockBytes: {
+      quarantine: report.quarantineBytes,
+      outbound: report.outboundBytes,
+      inbound: report.inboundBytes,
+      open: report.openOutboundBytes + report.openInboundBytes,
+    },
+    troubles: report.troubles,
+  };
+}
+
+function outboundStatus(pool: OutboundPool, node: TrustedNode): PoolStatus {
+  const view = node.view(pool);
+  const { lowKeys, targetKeys } = node.strategy(pool).target(view);
+  return {
+    ...pool.id,
+    stockBytes: pool.stockBytes,
+    keys: pool.wholeKeys(view.keyBytes),
+    targetKeys,
+    lowKeys,
+    inFlightBytes: view.inFlightBytes,
+    plan: node.scheduler.decision(pool),
+  };
+}
+
+function inboundStatus(pool: InboundPool, { node }: DaemonConfig): PoolStatus {
+  const keyBytes = node.supply.keySizeDefaultBits / BITS_PER_BYTE;
+  return { ...pool.id, stockBytes: pool.stockBytes, keys: Math.floor(pool.stockBytes / keyBytes), inFlightBytes: 0 };
+}
+
+function certificatesOf({ tls, clock }: StatusParts): readonly CertificateStatus[] {
+  const shown = [
+    { use: "peers", cert: tls.kx.cert },
+    ...(tls.etsi014 === undefined ? [] : [{ use: "SAEs", cert: tls.etsi014.cert }]),
+  ];
+  return shown.map(({ use, cert }) => {
+    const { subject, validToDate } = new X509Certificate(cert);
+    const notAfter = validToDate.getTime();
+    const daysLeft = (notAfter - clock.wall()) / (24 * HOUR_MS);
+    return { use, subject: subject.replaceAll("\n", ", "), notAfter, daysLeft };
+  });
+}

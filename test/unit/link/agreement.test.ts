@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Proposer } from "../../../src/link/proposer.ts";
+import { ProposalAnswerer } from "../../../src/link/proposal-answerer.ts";
+import { idRunsOf } from "../../../src/link/quarantine.ts";
+import type { Proposal } from "../../../src/peer/peer-messages.ts";
+import { Bell } from "../../../src/runtime/bell.ts";
+import { LEDGER, moduleKeys, openLinkEnd, store, type LinkEndBench } from "./link-bench.ts";
+
+const LIMITS = { segmentBytes: 4096, missingKeyWaitMs: 0 };
+const nobody = new AbortController().signal;
+
+interface Ends {
+  readonly leader: LinkEndBench;
+  readonly follower: LinkEndBench;
+  readonly proposer: Proposer;
+  readonly answerer: ProposalAnswerer;
+  announce(): void;
+}
+
+async function openEnds(): Promise<Ends> {
+  const leader = await openLinkEnd("leader", { limits: LIMITS });
+  const follower = await openLinkEnd("follower", { limits: LIMITS });
+  const proposer = new Proposer(
+    leader.parts,
+    () => 0.5,
+    () => undefined,
+  );
+  const answerer = new ProposalAnswerer(follower.parts, new Bell(), () => undefined);
+  const announce = (): void => {
+    const chunks = new Set([...follower.stock.quarantine.keys()].map(({ chunk }) => chunk));
+    proposer.inventory({ kind: "inventory", runs: idRunsOf([...chunks].flatMap(({ keys }) => keys)) });
+  };
+  return { leader, follower, proposer, answerer, announce };
+}
+
+function proposalOf({ leader }: Ends): Proposal {
+  const [message] = leader.sent.splice(0);
+  assert.ok(message?.kind === "proposal");
+  return message;
+}
+
+/** The follower's answer, taken by the leader. */
+async function settle(ends: Ends, proposal: Proposal): Promise<string> {
+  await ends.answerer.answer(proposal, nobody);
+  const [message] = ends.follower.sent.splice(0);
+  if (message?.kind === "agreement") await ends.proposer.agreed(message);
+  else if (message?.kind === "disagreement") await ends.proposer.disagreed(message);
+  else return "silence";
+  return message.kind === "agreement" ? "agreed" : message.reason;
+}
+
+describe("agreement on a segment", () => {
+  it("ends with the same bytes, owner and expiry at both ends", async () => {
+    const ends = await openEnds();
+    for (const end of [ends.leader, ends.follower]) await store(end, moduleKeys(0, 64, 64));
+    ends.announce();
+    assert.ok(await ends.proposer.propose());
+    const proposal = proposalOf(ends);
+    assert.equal(await settle(ends, proposal), "agreed");
+    const [ours, theirs] = [
+      ends.leader.stock.segment(proposal.segment)!,
+      ends.follower.stock.segment(proposal.segment)!,
+    ];
+    for (const field of ["phase", "owner", "lengthBytes", "expiresAt"] as const)
+      assert.equal(ours[field], theirs[field]);
+    using one = (await ends.leader.stock.readSegment(ours))!;
+    using other = (await ends.follower.stock.readSegment(theirs))!;
+    assert.deepEqual(
+      one.expose((bytes) => bytes.slice()),
+      other.expose((bytes) => bytes.slice()),
+    );
+  });
+
+  it("names keys of any pattern: ids that follow no order, more than fit one line of a manifest", async () => {
+    const ends = await openEnds();
+    for (const end of [ends.leader, ends.follower]) {
+      for (let i = 0; i < 64; i++) await store(end, moduleKeys(3 * i, 1, 64));
+    }
+    ends.announce();
+    assert.ok(await ends.proposer.propose());
+    assert.equal(await settle(ends, proposalOf(ends)), "agreed");
+  });
+
+  it("a bit that differs discards the segment at both ends, and is counted", async () => {
+    const ends = await openEnds();
+    const wrong = moduleKeys(0, 64, 64);
+    wrong[40]!.material.expose((bytes) => (bytes[9]! ^= 4));
+    await store(ends.leader, moduleKeys(0, 64, 64));
+    await store(ends.follower, wrong);
+    ends.announce();
+    await ends.proposer.propose();
+    assert.equal(await settle(ends, proposalOf(ends)), "mismatch");
+    for (const end of [ends.leader, ends.follower]) {
+      assert.equal(end.vault.ledger.balances(LEDGER).discarded, 4096);
+      assert.equal(end.stock.quarantine.size, 0);
+    }
+    assert.match(ends.follower.parts.troubles.sentences().join(), /different bits/);
+  });
+
+  it("a proposal repeated gets the same answer again; after a refusal it is stale", async () => {
+    const ends = await openEnds();
+    for (const end of [ends.leader, ends.follower]) await store(end, moduleKeys(0, 64, 64));
+    ends.announce();
+    await ends.proposer.propose();
+    const proposal = proposalOf(ends);
+    await ends.answerer.answer(proposal, nobody);
+    await ends.answerer.answer(proposal, nobody);
+    const [first, again] = ends.follower.sent.splice(0);
+    assert.ok(first?.kind === "agreement" && again?.kind === "agreement");
+    assert.deepEqual(again.tag, first.tag);
+
+    const others = await openEnds();
+    await store(others.leader, moduleKeys(0, 64, 64));
+    others.proposer.inventory({ kind: "inventory", runs: [{ first: moduleKeys(0, 1, 1)[0]!.id, count: 64 }] });
+    await others.proposer.propose();
+    const missing = proposalOf(others);
+    await others.answerer.answer(missing, nobody);
+    await store(others.follower, moduleKeys(0, 64, 64));
+    await others.answerer.answer(missing, nobody);
+    assert.deepEqual(
+      others.follower.sent.map((message) => (message.kind === "disagreement" ? message.reason : message.kind)),
+      ["missing", "stale"],
+    );
+  });
+
+  it("keys that never came burn the header's keys; the rest is proposed again under another name and header", async () => {
+    const ends = await openEnds();
+    await store(ends.leader, moduleKeys(0, 64, 64));
+    await store(ends.leader, moduleKeys(64, 8, 64));
+    await store(ends.follower, moduleKeys(0, 63, 64));
+    await store(ends.follower, moduleKeys(64, 8, 64));
+    ends.proposer.inventory({ kind: "inventory", runs: [{ first: moduleKeys(0, 1, 1)[0]!.id, count: 72 }] });
+    await ends.proposer.propose();
+    const refused = proposalOf(ends);
+    assert.equal(await settle(ends, refused), "missing");
+    for (const id of moduleKeys(0, 2, 1).map((key) => key.id)) {
+      assert.equal(ends.leader.stock.quarantine.get(id), undefined, "the keys that the header came from are gone");
+      assert.equal(ends.follower.stock.quarantine.get(id), undefined);
+    }
+    assert.ok(await ends.proposer.propose());
+    const next = proposalOf(ends);
+    assert.notEqual(next.segment, refused.segment);
+    assert.equal(await settle(ends, next), "agreed");
+  });
+
+  it("an answer whose tag is wrong is believed by nobody: the segment is discarded", async () => {
+    const ends = await openEnds();
+    for (const end of [ends.leader, ends.follower]) await store(end, moduleKeys(0, 64, 64));
+    ends.announce();
+    await ends.proposer.propose();
+    const { segment } = proposalOf(ends);
+    await ends.proposer.agreed({ kind: "agreement", segment, tag: new Uint8Array(16) });
+    assert.equal(ends.leader.stock.segment(segment), undefined);
+    assert.equal(ends.leader.vault.ledger.balances(LEDGER).discarded, 4096);
+  });
+
+  it("a proposal that is garbage, or for another link, is passed over in silence, and nothing ends by it", async () => {
+    const ends = await openEnds();
+    for (const end of [ends.leader, ends.follower]) await store(end, moduleKeys(0, 64, 64));
+    ends.announce();
+    await ends.proposer.propose();
+    const proposal = proposalOf(ends);
+    const balances = ends.follower.vault.ledger.balances(LEDGER);
+    for (let at = 0; at < proposal.manifest.length; at++) {
+      const manifest = proposal.manifest.slice();
+      manifest[at]! ^= 0xff;
+      if (at >= 13 && at < 21)
+        assert.equal(await settle(ends, { ...proposal, manifest }), "silence", "another segment's");
+      else if (at < 13) assert.equal(await settle(ends, { ...proposal, manifest }), "silence");
+    }
+    assert.deepEqual(ends.follower.vault.ledger.balances(LEDGER), balances);
+    assert.equal(await settle(ends, proposal), "agreed");
+  });
+
+  it(
+    "goes on when short keys and keys as long as a segment come mixed",
+    { todo: "the header takes the short keys, and no long one fits behind them: nothing is proposed any more" },
+    async () => {
+      const ends = await openEnds();
+      for (const end of [ends.leader, ends.follower]) {
+        await store(end, moduleKeys(0, 2, 64));
+        for (let i = 0; i < 4; i++) await store(end, moduleKeys(10 + i, 1, 4096));
+      }
+      ends.announce();
+      assert.ok(await ends.proposer.propose());
+    },
+  );
+});

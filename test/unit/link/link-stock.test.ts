@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { QkdKeyId } from "../../../src/model/ids.ts";
+import { segmentName } from "../../../src/model/ids.ts";
+import { Quarantine, keyRunsOf } from "../../../src/link/quarantine.ts";
+import { agree, LEDGER, LINK, moduleKeys, openLinkEnd, store, type LinkEndBench } from "./link-bench.ts";
+
+const ids = (from: number, count: number): QkdKeyId[] => moduleKeys(from, count, 1).map(({ id }) => id);
+
+async function quarantined(end: LinkEndBench): Promise<string[]> {
+  return (await end.vault.records(`link/${LINK}/quarantine/`)).map(([name]) => name);
+}
+
+/** Takes keys for segment 1 as a proposal does. */
+async function propose(end: LinkEndBench, wanted: readonly QkdKeyId[]): Promise<number> {
+  const transaction = end.vault.transaction();
+  const keys = wanted.map((id) => end.stock.quarantine.get(id)!);
+  const lengthBytes = keys.reduce((sum, key) => sum + key.lengthBytes, 0);
+  const chunks = await end.stock.takeKeys(transaction, keys);
+  const about = {
+    phase: "proposed",
+    owner: "leader",
+    lengthBytes,
+    expiresAt: 0,
+    chunks,
+    manifest: "",
+    tag: "",
+  } as const;
+  end.stock.putSegment(transaction, segmentName(1, 1), about);
+  await end.vault.commit(transaction);
+  return transaction.sealedBytes;
+}
+
+async function bytesOf(end: LinkEndBench): Promise<Uint8Array> {
+  using material = (await end.stock.readSegment(end.stock.segment(segmentName(1, 1))!))!;
+  return material.expose((bytes) => bytes.slice());
+}
+
+const expected = (wanted: readonly QkdKeyId[], lengthBytes: number): Uint8Array =>
+  Uint8Array.from(
+    wanted.flatMap((id) =>
+      moduleKeys(Number.parseInt(id, 16), 1, lengthBytes).flatMap(({ material }) => material.expose((all) => [...all])),
+    ),
+  );
+
+describe("stock of a link", () => {
+  it("takes whole chunks of quarantine into a segment without writing a byte of them again", async () => {
+    const end = await openLinkEnd("leader");
+    await store(end, moduleKeys(0, 4, 64));
+    await store(end, moduleKeys(4, 4, 64));
+    assert.equal(await propose(end, ids(0, 8)), 0);
+    assert.deepEqual(await bytesOf(end), expected(ids(0, 8), 64));
+    assert.deepEqual(await quarantined(end), []);
+  });
+
+  it("seals a chunk anew where a manifest cuts it, what was taken apart from what stays", async () => {
+    const end = await openLinkEnd("leader");
+    await store(end, moduleKeys(0, 6, 64));
+    const [before] = await quarantined(end);
+    assert.equal(await propose(end, ids(1, 3)), 6 * 64);
+    assert.deepEqual(await bytesOf(end), expected(ids(1, 3), 64));
+    const left = [...end.stock.quarantine.keys()];
+    assert.deepEqual(
+      left.map(({ id }) => id),
+      [...ids(0, 1), ...ids(4, 2)],
+    );
+    using material = await end.stock.readKeys(left);
+    assert.deepEqual(
+      material.expose((bytes) => bytes.slice()),
+      expected([...ids(0, 1), ...ids(4, 2)], 64),
+    );
+    assert.ok(!(await quarantined(end)).includes(before!), "the cut chunk is no more");
+  });
+
+  it("gives keys back to quarantine when a proposal is refused, but for those that are burned", async () => {
+    const end = await openLinkEnd("leader");
+    await store(end, moduleKeys(0, 4, 64));
+    await store(end, moduleKeys(4, 2, 64));
+    await propose(end, ids(0, 6));
+    const transaction = end.vault.transaction();
+    const record = end.stock.forgetSegment(transaction, segmentName(1, 1));
+    await end.stock.returnKeys(transaction, record, new Set(ids(0, 2)));
+    await end.vault.commit(transaction);
+    assert.deepEqual([...end.stock.quarantine.keys()].map(({ id }) => id).sort(), ids(2, 4));
+    const { quarantine, burned } = end.vault.ledger.balances(LEDGER);
+    assert.deepEqual([quarantine, burned], [4 * 64, 2 * 64]);
+  });
+
+  it("burns a chunk that the disk does not give back whole, and only that one", async () => {
+    const end = await openLinkEnd("follower");
+    await store(end, moduleKeys(0, 2, 64));
+    await store(end, moduleKeys(2, 2, 64));
+    const { chunk } = end.stock.quarantine.get(ids(0, 1)[0]!)!.chunk;
+    const bytes = (await end.store.level.get(`chunk/${chunk}`))!;
+    bytes[5]! ^= 1;
+    await end.store.level.put(`chunk/${chunk}`, bytes);
+    const keys = ids(0, 4).map((id) => end.stock.quarantine.get(id)!);
+    assert.equal(await end.stock.readKeysOrBurn(keys.slice(0, 2)), undefined);
+    assert.deepEqual(
+      [...end.stock.quarantine.keys()].map(({ id }) => id),
+      ids(2, 2),
+    );
+    assert.equal(end.vault.ledger.balances(LEDGER).burned, 128);
+  });
+
+  it("finds after a restart what it held: a follower all of it, a leader no key that no proposal holds", async () => {
+    for (const end of ["leader", "follower"] as const) {
+      const first = await openLinkEnd(end);
+      const agreed = await agree([first], { number: 1, owner: "leader", lengthBytes: 1024 });
+      await store(first, moduleKeys(0, 3, 64));
+      const second = await openLinkEnd(end, { store: first.store });
+      assert.equal(second.stock.segment(agreed)?.lengthBytes, 1024);
+      assert.equal(second.stock.quarantine.size, end === "follower" ? 3 : 0);
+      assert.equal(second.vault.ledger.balances(LEDGER).burned, end === "follower" ? 0 : 3 * 64);
+      assert.equal(second.vault.ledger.imbalance(LEDGER), 0);
+    }
+  });
+
+  it("books as open at the crash what was in memory then", async () => {
+    const first = await openLinkEnd("leader");
+    const name = await agree([first], { number: 1, owner: "leader", lengthBytes: 1024 });
+    const transaction = first.vault.transaction();
+    first.stock.destroySegment(transaction, name, "open");
+    await first.vault.commit(transaction);
+    const second = await openLinkEnd("leader", { store: first.store });
+    const { open, burnedOpen, stock } = second.vault.ledger.balances(LEDGER);
+    assert.deepEqual([open, burnedOpen, stock], [0, 1024, 0]);
+  });
+
+  it("opens an owner's segments in the order of their names", async () => {
+    const end = await openLinkEnd("leader");
+    const names = [];
+    for (const number of [1, 2, 3, 4]) {
+      names.push(await agree([end], { number, owner: number % 2 === 0 ? "follower" : "leader", lengthBytes: 1024 }));
+    }
+    assert.equal(end.stock.nextToOpen("leader")?.[0], names[0]);
+    assert.equal(end.stock.nextToOpen("follower")?.[0], names[1]);
+    assert.deepEqual([end.stock.heldBytes("leader"), end.stock.heldBytes("follower")], [2048, 2048]);
+  });
+});
+
+describe("quarantine", () => {
+  it("counts bytes, in the order in which keys came, and forgets what is taken", () => {
+    const quarantine = new Quarantine();
+    const keys = moduleKeys(7, 3, 32).map(({ id, material }) => ({ id, lengthBytes: material.lengthBytes }));
+    quarantine.add({ chunk: "c" as never, lengthBytes: 96, keys: keyRunsOf(keys), receivedAt: 0 });
+    assert.deepEqual(
+      [...quarantine.keys()].map(({ id, offsetBytes }) => [id, offsetBytes]),
+      [
+        [keys[0]!.id, 0],
+        [keys[1]!.id, 32],
+        [keys[2]!.id, 64],
+      ],
+    );
+    quarantine.remove([keys[1]!.id, keys[1]!.id, "ff" as QkdKeyId]);
+    assert.deepEqual([quarantine.size, quarantine.bytes], [2, 64]);
+  });
+
+  it("runs of keys keep their lengths apart", () => {
+    const [one, two, three] = moduleKeys(0, 3, 1).map(({ id }) => id);
+    const runs = keyRunsOf([
+      { id: one!, lengthBytes: 32 },
+      { id: two!, lengthBytes: 32 },
+      { id: three!, lengthBytes: 64 },
+    ]);
+    assert.deepEqual(runs, [
+      { first: one, count: 2, keyBytes: 32 },
+      { first: three, count: 1, keyBytes: 64 },
+    ]);
+  });
+});
