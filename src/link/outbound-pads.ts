@@ -181,8 +181,9 @@ export class OutboundPads {
     if (next === undefined) return false;
     const [name, record] = next;
     const transaction = stock.vault.transaction();
-    if (clock.wall() > record.expiresAt - SKEW_ALLOWED_MS) {
-      stock.destroySegment(transaction, name, "expired");
+    const tooLate = name <= stock.state.openedUpTo; // agreed after a later one was opened: the witness would refuse it
+    if (tooLate || clock.wall() > record.expiresAt - SKEW_ALLOWED_MS) {
+      stock.destroySegment(transaction, name, tooLate ? "burned" : "expired");
       await stock.vault.commit(transaction);
       return true;
     }

@@ -10,7 +10,7 @@ import type { Bell } from "../runtime/bell.ts";
 import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { PreEstablishmentMetrics } from "./pre-establishment-metrics.ts";
-import type { PlannedOrder, PoolView, PreEstablishmentStrategy } from "./pre-establishment-strategy.ts";
+import type { PoolView, PreEstablishmentStrategy } from "./pre-establishment-strategy.ts";
 
 const PERIOD_MS = 500;
 const REFILL_DEADLINE_MS = 10_000;
@@ -43,6 +43,8 @@ export interface PoolDecision {
 
 interface PoolState {
   relays: number;
+  /** Shrinks while a hop on the way has less pad open than our own first hop, and grows again. */
+  relayBytesMax: number;
   backoffMs: number;
   retryAt: MonotonicMs;
   reason: string;
@@ -85,7 +87,10 @@ export class Scheduler {
       const order = this.#parts.strategy(pool).plan(view);
       state.reason = order?.reason ?? "at or above the target";
       if (order === undefined) return;
-      const segmentBytes = segmentsFor(this.#parts, pool, view, order);
+      const segmentBytes = segmentsFor(this.#parts, pool, view, {
+        bytes: order.bytes,
+        relayBytesMax: state.relayBytesMax,
+      });
       if (segmentBytes.length === 0) {
         state.reason = `${order.reason}; waits for pad towards the first hop`;
         return;
@@ -104,7 +109,7 @@ export class Scheduler {
       const deadline = this.#parts.clock.timeout(REFILL_DEADLINE_MS, signal);
       const order = { target, keyClass, segmentBytes, urgency: "refill" } as const;
       const outcome = await this.#parts.relay.establish(order, deadline);
-      settle(this.#parts, state, pool, outcome);
+      settle(this.#parts, state, pool, { outcome, bytes: segmentBytes.reduce((sum, length) => sum + length, 0) });
       if (outcome.kind === "established") bell.ring();
     } catch (failure) {
       if (!isQkdError(failure, "CANCELLED", "DEADLINE")) throw failure;
@@ -116,14 +121,26 @@ export class Scheduler {
   #state(pool: OutboundPool): PoolState {
     let state = this.#states.get(pool);
     if (state === undefined) {
-      state = { relays: 0, backoffMs: BACKOFF_MIN_MS, retryAt: 0, reason: "not planned yet", lastOutcome: "" };
+      state = {
+        relays: 0,
+        relayBytesMax: RELAY_PAYLOAD_BYTES_MAX,
+        backoffMs: BACKOFF_MIN_MS,
+        retryAt: 0,
+        reason: "not planned yet",
+        lastOutcome: "",
+      };
       this.#states.set(pool, state);
     }
     return state;
   }
 }
 
-function settle(parts: SchedulerParts, state: PoolState, pool: OutboundPool, outcome: RelayOutcome): void {
+function settle(
+  parts: SchedulerParts,
+  state: PoolState,
+  pool: OutboundPool,
+  { outcome, bytes }: { readonly outcome: RelayOutcome; readonly bytes: number },
+): void {
   const { remote, keyClass } = pool.id;
   const result = outcome.kind === "refused" ? outcome.reason : outcome.kind;
   parts.metrics.orders.add({ remote, class: keyClass, result });
@@ -131,25 +148,34 @@ function settle(parts: SchedulerParts, state: PoolState, pool: OutboundPool, out
   if (outcome.kind === "established") {
     state.backoffMs = BACKOFF_MIN_MS;
     state.retryAt = 0;
+    state.relayBytesMax = Math.min(RELAY_PAYLOAD_BYTES_MAX, 2 * state.relayBytesMax);
     return;
   }
+  // A hop that nobody else uses has the same pad open at the next attempt: the same length would be refused for ever.
+  if (result === "no-pad") state.relayBytesMax = Math.max(parts.keyBytesMax, Math.floor(bytes / 2));
   state.retryAt = parts.clock.monotonic() + state.backoffMs;
   state.backoffMs = Math.min(2 * state.backoffMs, BACKOFF_MAX_MS);
   parts.log.debug("refill failed", { remote, keyClass, outcome: state.lastOutcome });
 }
 
 /** Cuts an order into segments for one relay, no more than the first hop can carry now. */
-function segmentsFor(parts: SchedulerParts, pool: OutboundPool, view: PoolView, order: PlannedOrder): number[] {
+function segmentsFor(
+  parts: SchedulerParts,
+  pool: OutboundPool,
+  view: PoolView,
+  { bytes, relayBytesMax }: { readonly bytes: number; readonly relayBytesMax: number },
+): number[] {
   const overhead = PROOF_KEY_BYTES + (pool.hasIdSecret ? 0 : ID_SECRET_BYTES) + 128;
-  const room = Math.min(order.bytes, RELAY_PAYLOAD_BYTES_MAX, view.reachableBytes - overhead);
+  const reach = Math.min(relayBytesMax, view.reachableBytes - overhead);
+  const room = Math.min(bytes, reach);
   const { targetKeys } = parts.strategy(pool).target(view);
   const wanted = Math.ceil((targetKeys * view.keyBytes) / SEGMENTS_PER_TARGET);
   const length = Math.min(END_TO_END_SEGMENT_BYTES_MAX, Math.max(wanted, parts.keyBytesMax, view.keyBytes));
   const whole = Math.ceil(length / view.keyBytes) * view.keyBytes;
   const segmentBytes = Math.min(whole, END_TO_END_SEGMENT_BYTES_MAX);
-  if (view.reachableBytes - overhead < Math.min(segmentBytes, parts.keyBytesMax)) return [];
+  if (reach < Math.min(segmentBytes, parts.keyBytesMax)) return [];
   const count = Math.max(1, Math.min(SEGMENTS_PER_RELAY_MAX, Math.ceil(room / segmentBytes)));
-  const fitting = Math.floor((view.reachableBytes - overhead) / segmentBytes);
-  if (fitting === 0) return [Math.floor((view.reachableBytes - overhead) / view.keyBytes) * view.keyBytes];
+  const fitting = Math.floor(reach / segmentBytes);
+  if (fitting === 0) return [Math.floor(reach / view.keyBytes) * view.keyBytes];
   return Array.from({ length: Math.min(count, fitting) }, () => segmentBytes);
 }

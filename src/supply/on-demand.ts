@@ -6,7 +6,8 @@ import type { KeyRelay } from "../relay/key-relay.ts";
 import type { OutboundPool } from "../relay/outbound-pool.ts";
 import { END_TO_END_SEGMENT_BYTES_MAX } from "../relay/relay-frame.ts";
 
-const ORDER_BYTES_MAX = 32_768;
+/** Every hop keeps about 16 KiB of pad open, however slow its link is: more at once might be refused again and again. */
+const ORDER_BYTES_MAX = 15_360;
 
 export interface OnDemand {
   /** Starts, or joins, a relay for the pool. Resolves when it ended, whichever way, or with the deadline. */

@@ -23,7 +23,11 @@ process.on("exit", () => {
   for (const child of living) child.kill("SIGKILL");
 });
 // The test runner ends a file that took too long with SIGTERM, and a person with SIGINT: their "exit" comes only so.
-for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130]] as const) process.once(signal, () => process.exit(code));
+for (const [signal, code] of [
+  ["SIGTERM", 143],
+  ["SIGINT", 130],
+] as const)
+  process.once(signal, () => process.exit(code));
 
 export class DaemonProcess {
   readonly name: string;
@@ -96,7 +100,11 @@ export class DaemonProcess {
 export async function until<Value>(
   what: string,
   ask: () => Promise<Value | undefined | false> | Value | undefined | false,
-  { seconds = 30, everyMs = 100, explain = () => "" }: { seconds?: number; everyMs?: number; explain?: () => string } = {},
+  {
+    seconds = 30,
+    everyMs = 100,
+    explain = () => "",
+  }: { seconds?: number; everyMs?: number; explain?: () => string } = {},
 ): Promise<Value> {
   const deadline = performance.now() + 1000 * seconds;
   for (;;) {

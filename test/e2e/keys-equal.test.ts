@@ -27,7 +27,7 @@ describe("keys in a chain of three nodes", () => {
 
   before(async () => {
     const begun = performance.now();
-    network = await openNetwork({ lowKeys: 4096, highKeys: 6144, rateBps: 8_000_000, logLevel: "debug" });
+    network = await openNetwork({ lowKeys: 4096, highKeys: 6144, rateBps: 4_000_000, logLevel: "debug" });
     for (const id of ["sae-north", "sae-hub", "sae-south"] as const) clients.set(id, network.sae(id));
     await client("sae-south").copies("sae-north", idsOf(await firstKey()));
     firstKeyMs = performance.now() - begun;
@@ -49,7 +49,12 @@ describe("keys in a chain of three nodes", () => {
     }
   }
 
-  async function share(initiator: SaeName, target: SaeName, wish: { number: number; size: number }, by: "GET" | "POST") {
+  async function share(
+    initiator: SaeName,
+    target: SaeName,
+    wish: { number: number; size: number },
+    by: "GET" | "POST",
+  ) {
     const keys = await client(initiator).newKeys(target, wish, by);
     assert.equal(keys.length, wish.number);
     // by GET one key can be fetched at a time; the order of fetching is the target's own
@@ -87,7 +92,8 @@ describe("keys in a chain of three nodes", () => {
   }
 
   it("each id is a UUID of version 8, and no two keys are the same", () => {
-    for (const id of supplied.keys()) assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    for (const id of supplied.keys())
+      assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
     assert.equal(new Set([...supplied.values()].map((key) => key.toString("hex"))).size, supplied.size);
   });
 
@@ -114,20 +120,27 @@ describe("keys in a chain of three nodes", () => {
       assert.deepEqual(search.in(text), [], where);
     };
     for (const node of Object.values(network.nodes)) {
-      for (const path of ["/metrics", "/status", "/status.txt", "/healthz", "/readyz"]) assertBlank(path, await node.text(path));
+      for (const path of ["/metrics", "/status", "/status.txt", "/healthz", "/readyz"])
+        assertBlank(path, await node.text(path));
       const files = node.files();
       for (const part of ["/data/records/", "/data/key-bag", "/data.nv", "/daemon.log"]) {
-        assert.ok(files.some(({ path }) => path.includes(part)), `${part} of ${node.id} is looked at`);
+        assert.ok(
+          files.some(({ path }) => path.includes(part)),
+          `${part} of ${node.id} is looked at`,
+        );
       }
       for (const { path, bytes } of files) assertBlank(path, bytes);
     }
-    for (const node of Object.values(network.nodes)) assert.deepEqual(await node.process.end("SIGTERM"), { code: 0, signal: null });
+    for (const node of Object.values(network.nodes))
+      assert.deepEqual(await node.process.end("SIGTERM"), { code: 0, signal: null });
     for (const node of Object.values(network.nodes)) {
       for (const { path, bytes } of node.files()) assertBlank(`${path} after the end`, bytes);
     }
     assertBlank("the emulator's log", network.emulator.log);
     test.diagnostic(`${keys.length} keys, ${bytesSearched} bytes searched in 9 forms`);
-    test.diagnostic(`first key at both ends ${(firstKeyMs / 1000).toFixed(1)} s after the start of 4 processes, pools full after ${(filledMs / 1000).toFixed(1)} s`);
+    test.diagnostic(
+      `first key at both ends ${(firstKeyMs / 1000).toFixed(1)} s after the start of 4 processes, pools full after ${(filledMs / 1000).toFixed(1)} s`,
+    );
     const all = [...clients.values()].map(({ latencies }) => latencies);
     test.diagnostic(`enc_keys ${spread(all.flatMap(({ enc }) => enc))}`);
     test.diagnostic(`dec_keys ${spread(all.flatMap(({ dec }) => dec))}`);

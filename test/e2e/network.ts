@@ -33,7 +33,13 @@ export const LINKS = [
   ["hub", "south"],
 ] as const;
 
-const SAES = { "sae-north": "north", "sae-hub": "hub", "sae-south": "south", "sae-other": "south", "sae-lonely": "south" } as const;
+const SAES = {
+  "sae-north": "north",
+  "sae-hub": "hub",
+  "sae-south": "south",
+  "sae-other": "south",
+  "sae-lonely": "south",
+} as const;
 export type SaeName = keyof typeof SAES;
 /** `sae-lonely` shares keys with nobody. */
 const PAIRS: readonly (readonly [SaeName, SaeName])[] = [
@@ -122,7 +128,13 @@ class ProcessNetwork implements Network {
   readonly #clients = new Set<SaeClient>();
 
   constructor(
-    parts: { folder: string; certificates: DemoCertificates; plans: readonly NodePlan[]; emulator: DaemonProcess; remove: () => void },
+    parts: {
+      folder: string;
+      certificates: DemoCertificates;
+      plans: readonly NodePlan[];
+      emulator: DaemonProcess;
+      remove: () => void;
+    },
     nodes: Network["nodes"],
   ) {
     this.folder = parts.folder;
@@ -139,7 +151,11 @@ class ProcessNetwork implements Network {
 
   sae(id: SaeName): SaeClient {
     const files = this.certificates.saes.get(parseSaeId(id))!;
-    const tls = { ca: readFileSync(this.certificates.saesCa), cert: readFileSync(files.cert), key: readFileSync(files.key) };
+    const tls = {
+      ca: readFileSync(this.certificates.saesCa),
+      cert: readFileSync(files.cert),
+      key: readFileSync(files.key),
+    };
     return this.#opened(new SaeClient(id, this.nodes[SAES[id]].etsi014Url, tls));
   }
 
@@ -186,10 +202,14 @@ function emulatorIn(folder: string, { rateBps = 1_000_000 }: NetworkOptions): Da
     a: linePath(folder, a, b),
     b: linePath(folder, b, a),
     rateBps,
-    blockBytes: 2048,
+    blockBytes: 8192,
   }));
   writeFileSync(configFile, stringify({ links, control: join(folder, "control") }));
-  return new DaemonProcess({ name: "emulator", words: [EMULATOR, "run", "--config", configFile], logFile: join(folder, "emulator.log") });
+  return new DaemonProcess({
+    name: "emulator",
+    words: [EMULATOR, "run", "--config", configFile],
+    logFile: join(folder, "emulator.log"),
+  });
 }
 
 const linePath = (folder: string, at: string, towards: string): string => join(folder, `line-${at}-to-${towards}`);
@@ -200,7 +220,9 @@ function configOf(
 ): object {
   const { folder, certificates, plans, options } = network;
   const { peer, saeFacing } = certificates.nodes.get(parseNodeId(id))!;
-  const neighbours = LINKS.filter((link) => (link as readonly string[]).includes(id)).map(([a, b]) => (a === id ? b : a));
+  const neighbours = LINKS.filter((link) => (link as readonly string[]).includes(id)).map(([a, b]) =>
+    a === id ? b : a,
+  );
   const at = (port: number): string => `127.0.0.1:${port}`;
   return {
     node: id,

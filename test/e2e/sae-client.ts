@@ -73,7 +73,7 @@ export class SaeClient {
   /** New keys to share with `target`; by GET where `by` says so. */
   enc(target: string, wish: { number?: number; size?: number } = {}, by: "GET" | "POST" = "POST"): Promise<Answer> {
     const path = `${pathOf(target)}/enc_keys`;
-    const query = new URLSearchParams(Object.entries(wish).map(([name, value]) => [name, String(value)]));
+    const query = new URLSearchParams(Object.entries(wish).map(([name, value]): [string, string] => [name, String(value)]));
     return by === "POST" ? this.post(path, wish) : this.ask(`${path}${query.size > 0 ? `?${query.toString()}` : ""}`);
   }
 
@@ -84,7 +84,11 @@ export class SaeClient {
     return this.post(path, { key_IDs: ids.map((id) => ({ key_ID: id })) });
   }
 
-  async newKeys(target: string, wish: { number?: number; size?: number } = {}, by?: "GET" | "POST"): Promise<GivenKey[]> {
+  async newKeys(
+    target: string,
+    wish: { number?: number; size?: number } = {},
+    by?: "GET" | "POST",
+  ): Promise<GivenKey[]> {
     const answer = await this.enc(target, wish, by);
     this.latencies.enc.push(answer.ms);
     return keysOf(answer);
@@ -121,6 +125,7 @@ const pathOf = (sae: string): string => `/api/v1/keys/${encodeURIComponent(sae)}
 /** "p50 3 ms, p99 12 ms, max 20 ms" */
 export function spread(ms: readonly number[]): string {
   const sorted = [...ms].sort((one, other) => one - other);
-  const at = (share: number): string => (sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0).toFixed(1);
+  const at = (share: number): string =>
+    (sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0).toFixed(1);
   return `n ${sorted.length}, p50 ${at(0.5)} ms, p95 ${at(0.95)} ms, max ${at(1)} ms`;
 }
