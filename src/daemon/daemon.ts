@@ -32,8 +32,8 @@ export interface DaemonParts {
 }
 
 /**
- * Opens a daemon: ready when this returns. The operator's port is there first and tells what is not ready yet; SAEs are
- * let in last, when the node is open.
+ * Opens a daemon: ready when this returns. The node is opened first, then the operator's port listens, and SAEs are
+ * let in last.
  *
  * @throws QkdError CONFIG_INVALID, PORT_IN_USE, STORE_LOCKED, STORE_DAMAGED, STORE_FAILED, VERSION_MISMATCH
  */

@@ -41,7 +41,11 @@ export interface DemoNetworkParts {
 export async function openDemoNetwork(parts: DemoNetworkParts, scope: Scope): Promise<DemoNetwork> {
   const { plan, clock } = parts;
   const children: DemoChild[] = [];
-  scope.defer("processes", async () => void (await Promise.all(children.map((child) => child.end()))));
+  scope.defer("processes", async () => {
+    const [emulator, ...daemons] = children;
+    await Promise.all(daemons.map((child) => child.end()));
+    await emulator?.end(); // last, so that no daemon complains of modules that went away
+  });
   const start = (program: ChildProgram): DemoChild => {
     const child = new DemoChild(program, { started, ended: obituaryFor(program, parts) }, clock);
     children.push(child);

@@ -60,10 +60,14 @@ export function createModuleIntake(parts: ModuleIntakeParts): ModuleIntake {
       while (!scope.signal.aborted) {
         const openedAt = link.clock.monotonic();
         const life = scope.child("module");
+        // A scope closes its children after its tasks, and this task waits for the child.
+        const end = (): void => void life.close();
+        scope.signal.addEventListener("abort", end, { once: true });
         const failure = await serve(life).then(
           () => life.signal.reason as unknown,
           (reason: unknown) => reason,
         );
+        scope.signal.removeEventListener("abort", end);
         module = undefined;
         await life.close();
         if (scope.signal.aborted) return;

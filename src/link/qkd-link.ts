@@ -1,5 +1,11 @@
 /** One QKD link as this node sees it: a module on our side, a neighbour, and the key shared with it. */
-import type { DriverHost, QkdDriver, QkdModuleIdentity, QkdModuleStatus } from "../driver/qkd-driver.ts";
+import type {
+  DriverHost,
+  QkdDriver,
+  QkdModuleFaults,
+  QkdModuleIdentity,
+  QkdModuleStatus,
+} from "../driver/qkd-driver.ts";
 import { linkEnds, linkIdBetween, type Incarnation, type LinkId, type NodeId } from "../model/ids.ts";
 import type { Control, Frame, Hello, PeerMessage, RelayAnswer } from "../peer/peer-messages.ts";
 import type { PeerSession, PeerTransport } from "../peer/peer-transport.ts";
@@ -54,7 +60,9 @@ export interface LinkReport {
   readonly neighbour: NodeId;
   readonly sessionUp: boolean;
   readonly skewMs: number;
-  readonly module: { readonly identity: QkdModuleIdentity; readonly status: QkdModuleStatus } | undefined;
+  readonly module:
+    | { readonly identity: QkdModuleIdentity; readonly status: QkdModuleStatus; readonly faults: QkdModuleFaults }
+    | undefined;
   readonly quarantineBytes: number;
   readonly outboundBytes: number;
   readonly inboundBytes: number;
@@ -168,7 +176,10 @@ class OpenQkdLink implements QkdLink {
       neighbour: this.neighbour,
       sessionUp: this.#session.up,
       skewMs: this.#session.skewMs,
-      module: module === undefined ? undefined : { identity: module.identity, status: module.status() },
+      module:
+        module === undefined
+          ? undefined
+          : { identity: module.identity, status: module.status(), faults: module.faults() },
       quarantineBytes: stock.quarantine.bytes,
       outboundBytes: stock.heldBytes(selfEnd),
       inboundBytes: stock.heldBytes(selfEnd === "leader" ? "follower" : "leader"),

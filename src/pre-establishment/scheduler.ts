@@ -67,13 +67,17 @@ export class Scheduler {
 
   /** Plans until `signal` aborts. `bell` wakes it ahead of its period. */
   async run(bell: Bell, signal: AbortSignal): Promise<void> {
-    const failed = Promise.withResolvers<never>();
-    failed.promise.catch(() => undefined);
+    let failure: { readonly reason: unknown } | undefined;
+    const failed = (reason: unknown): void => {
+      failure ??= { reason };
+      bell.ring();
+    };
     while (!signal.aborted) {
-      for (const pool of this.#parts.pools) this.#order(pool, bell, signal, failed.reject);
+      for (const pool of this.#parts.pools) this.#order(pool, bell, signal, failed);
       const cancel = this.#parts.clock.after(PERIOD_MS, () => bell.ring());
-      await Promise.race([bell.heard(signal), failed.promise]);
+      await bell.heard(signal);
       cancel();
+      if (failure !== undefined) throw failure.reason;
     }
     await Promise.allSettled(this.#running);
   }

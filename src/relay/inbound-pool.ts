@@ -119,7 +119,9 @@ export class InboundPool {
    */
   async claim(ranges: readonly KeyRange[]): Promise<readonly KeyMaterial[]> {
     const wanted = new Set(ranges.map(({ segment }) => segment));
-    for (const name of wanted) await this.#load(name);
+    // another request may put out what was loaded first while the rest is read: then once more
+    do for (const name of wanted) await this.#load(name);
+    while ([...wanted].some((name) => this.has(name) && !this.#cache.has(name)));
     this.#claimInMemory(ranges); // from here to the copies below no other request can come between
     const keys = ranges.map((range) => this.#copyOut(range));
     const transaction = this.#segments.vault.transaction();

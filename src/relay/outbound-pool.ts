@@ -43,6 +43,8 @@ export class OutboundPool {
   #open: OpenSegment | undefined;
   #number = 0;
   #allocating: Promise<unknown> = Promise.resolve();
+  /** The segment that is being opened just now; undefined again when it is burned meanwhile. */
+  #opening: SegmentName | undefined;
 
   private constructor(segments: PoolSegments, clock: Clock, log: Logger) {
     this.id = segments.id;
@@ -94,8 +96,8 @@ export class OutboundPool {
 
   /** Everything that may still be allocated from. */
   liveRuns(): SegmentRun[] {
-    const names = [...this.#segments.names(), ...(this.#open === undefined ? [] : [this.#open.name])];
-    return segmentRunsOf(names.sort());
+    const opened = [this.#open?.name, this.#opening].filter((name) => name !== undefined);
+    return segmentRunsOf([...this.#segments.names(), ...opened].sort());
   }
 
   /** Takes in what the destination has proven to hold. Durable when it resolves. */
@@ -137,6 +139,7 @@ export class OutboundPool {
     const gone = this.#segments.names().filter(lost);
     for (const name of gone) this.#segments.destroy(transaction, name, "burned");
     if (this.#open !== undefined && lost(this.#open.name)) this.#closeOpen("burned");
+    if (this.#opening !== undefined && lost(this.#opening)) this.#opening = undefined;
     if (gone.length === 0) return;
     this.#log.warn("the target lost segments: burned here", { segments: gone.length });
     await this.#segments.vault.commit(transaction);
@@ -146,6 +149,7 @@ export class OutboundPool {
   async burnStock(): Promise<void> {
     const transaction = this.#segments.vault.transaction();
     for (const name of this.#segments.names()) this.#segments.destroy(transaction, name, "burned");
+    this.#opening = undefined;
     this.#closeOpen("burned"); // it was read from a disk that may have given these keys before
     await this.#segments.vault.commit(transaction);
   }
@@ -197,9 +201,17 @@ export class OutboundPool {
       const expired = this.#clock.wall() > record.expiresAt - EXPIRY_GUARD_MS;
       const usable = material !== undefined && !expired;
       this.#segments.destroy(transaction, name, usable ? "open" : expired ? "expired" : "burned");
+      this.#opening = name;
       await this.#segments.vault.commit(transaction); // gone from the disk before the first key is cut
+      const burned = this.#opening !== name;
+      this.#opening = undefined;
       this.#provenIn.delete(name);
-      if (usable) return (this.#open = { name, material, lengthBytes: record.lengthBytes, cursor: 0 });
+      if (usable) {
+        this.#open = { name, material, lengthBytes: record.lengthBytes, cursor: 0 };
+        if (!burned) return this.#open;
+        this.#closeOpen("burned");
+        continue;
+      }
       material?.erase();
       this.#log.warn("a segment was not used", { segment: name, reason: expired ? "expired" : "unreadable" });
     }

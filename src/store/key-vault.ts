@@ -91,6 +91,8 @@ export class KeyVault {
   readonly #keyBag: KeyBag;
   readonly #queue: WriteQueue;
   readonly #claimed = new Set<ChunkName>();
+  /** Chunks that rooms know of already, while they are being written. */
+  readonly #underWay = new Map<ChunkName, Promise<void>>();
   #chunkNumber = 0;
 
   constructor(
@@ -136,12 +138,19 @@ export class KeyVault {
   }
 
   /** Durable when it resolves. @throws QkdError STORE_FAILED */
-  commit(transaction: Transaction): Promise<void> {
-    return this.#queue.commit(transaction);
+  async commit(transaction: Transaction): Promise<void> {
+    const durable = this.#queue.commit(transaction);
+    const chunks = transaction.dataKeys.map(({ chunk }) => chunk);
+    for (const chunk of chunks) this.#underWay.set(chunk, durable);
+    try {
+      await durable;
+    } finally {
+      for (const chunk of chunks) this.#underWay.delete(chunk);
+    }
   }
 
   /**
-   * A chunk's bytes; the caller owns them.
+   * A chunk's bytes, as soon as it is durable; the caller owns them.
    *
    * @throws QkdError STORE_DAMAGED when the data key or the record is gone, or does not verify
    */
@@ -152,6 +161,8 @@ export class KeyVault {
     readonly chunk: ChunkName;
     readonly lengthBytes: number;
   }): Promise<KeyMaterial> {
+    const underWay = this.#underWay.get(chunk);
+    if (underWay !== undefined) await underWay;
     using dataKey = this.#keyBag.dataKey(chunk);
     const record = await this.#parts.database.get(CHUNK_PREFIX + chunk);
     if (dataKey === undefined || record === undefined || record.length !== 1 + lengthBytes + CHUNK_TAG_BYTES) {

@@ -65,7 +65,10 @@ class SaeSupply implements KeySupply {
       const sizeBytes = sizeBits / BITS_PER_BYTE;
       this.#parts.demand.asked(targetNode, keyClass, count * sizeBytes);
       const keys = await this.#allocate(pool, count, sizeBytes, deadline);
-      const supplied = await this.#withIds(pool, pair, keys);
+      const supplied = await this.#withIds(pool, pair, keys).catch((failure: unknown) => {
+        for (const { material } of keys) material.erase(); // cut, so spent
+        throw failure;
+      });
       this.#parts.metrics.keys.add({ remote: targetNode, role: "initiator" }, count);
       this.#parts.metrics.bits.add({ remote: targetNode, role: "initiator" }, count * sizeBits);
       return supplied;

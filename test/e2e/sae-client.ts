@@ -73,7 +73,9 @@ export class SaeClient {
   /** New keys to share with `target`; by GET where `by` says so. */
   enc(target: string, wish: { number?: number; size?: number } = {}, by: "GET" | "POST" = "POST"): Promise<Answer> {
     const path = `${pathOf(target)}/enc_keys`;
-    const query = new URLSearchParams(Object.entries(wish).map(([name, value]): [string, string] => [name, String(value)]));
+    const query = new URLSearchParams(
+      Object.entries(wish).map(([name, value]): [string, string] => [name, String(value)]),
+    );
     return by === "POST" ? this.post(path, wish) : this.ask(`${path}${query.size > 0 ? `?${query.toString()}` : ""}`);
   }
 

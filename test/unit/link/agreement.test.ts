@@ -40,9 +40,16 @@ function proposalOf({ leader }: Ends): Proposal {
   return message;
 }
 
+/** The follower answers; keys that it lacks do not come while it waits. */
+async function answer({ answerer, follower }: Ends, proposal: Proposal): Promise<void> {
+  const answered = answerer.answer(proposal, nobody);
+  await follower.store.world.run(10);
+  await answered;
+}
+
 /** The follower's answer, taken by the leader. */
 async function settle(ends: Ends, proposal: Proposal): Promise<string> {
-  await ends.answerer.answer(proposal, nobody);
+  await answer(ends, proposal);
   const [message] = ends.follower.sent.splice(0);
   if (message?.kind === "agreement") await ends.proposer.agreed(message);
   else if (message?.kind === "disagreement") await ends.proposer.disagreed(message);
@@ -104,8 +111,8 @@ describe("agreement on a segment", () => {
     ends.announce();
     await ends.proposer.propose();
     const proposal = proposalOf(ends);
-    await ends.answerer.answer(proposal, nobody);
-    await ends.answerer.answer(proposal, nobody);
+    await answer(ends, proposal);
+    await answer(ends, proposal);
     const [first, again] = ends.follower.sent.splice(0);
     assert.ok(first?.kind === "agreement" && again?.kind === "agreement");
     assert.deepEqual(again.tag, first.tag);
@@ -115,9 +122,9 @@ describe("agreement on a segment", () => {
     others.proposer.inventory({ kind: "inventory", runs: [{ first: moduleKeys(0, 1, 1)[0]!.id, count: 64 }] });
     await others.proposer.propose();
     const missing = proposalOf(others);
-    await others.answerer.answer(missing, nobody);
+    await answer(others, missing);
     await store(others.follower, moduleKeys(0, 64, 64));
-    await others.answerer.answer(missing, nobody);
+    await answer(others, missing);
     assert.deepEqual(
       others.follower.sent.map((message) => (message.kind === "disagreement" ? message.reason : message.kind)),
       ["missing", "stale"],

@@ -1,0 +1,276 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { FrameRefusal, OpenedFrame } from "../../../src/link/inbound-pads.ts";
+import { layFrame } from "../../../src/link/hop-frame.ts";
+import type { QkdLink } from "../../../src/link/qkd-link.ts";
+import { segmentName, type Incarnation, type KeyClass, type NodeId, type RelayId } from "../../../src/model/ids.ts";
+import type { Frame, PeerMessage } from "../../../src/peer/peer-messages.ts";
+import type { PoolDirectory } from "../../../src/relay/pool-directory.ts";
+import { encodeRelayHeader, encodeRelayPlan, payloadBytesOf, type RelayPlan } from "../../../src/relay/relay-frame.ts";
+import { RelayHop } from "../../../src/relay/relay-hop.ts";
+import { createRelayMetrics } from "../../../src/relay/relay-metrics.ts";
+import { relayProof } from "../../../src/relay/relay-proof.ts";
+import { createMemoryMetrics } from "../../fakes/memory-metrics.ts";
+import { createRecordingLogger } from "../../fakes/recording-logger.ts";
+import { createMemoryStore } from "../store/vault-bench.ts";
+import { openInbound, segmentBytes } from "./pool-bench.ts";
+
+const node = (name: string): NodeId => name as NodeId;
+const RELAY = "00112233445566778899aabbccddeeff" as RelayId;
+
+/** A link that carries what it is told to: pads are all zero, so that ciphertext is what was sealed. */
+interface StandInLink {
+  readonly link: QkdLink;
+  readonly sent: PeerMessage[];
+  up: boolean;
+  padBytes: number;
+  lineFull: boolean;
+  opens: FrameRefusal | "all";
+}
+
+function standInLink(neighbour: string): StandInLink {
+  const state: Omit<StandInLink, "link"> = { sent: [], up: true, padBytes: 1_000_000, lineFull: false, opens: "all" };
+  const link: Pick<QkdLink, "neighbour" | "id" | "up" | "send" | "padBytesAvailable" | "seal" | "openFrame"> = {
+    id: `${neighbour}--x` as QkdLink["id"],
+    neighbour: node(neighbour),
+    get up() {
+      return state.up;
+    },
+    send: (message) => !state.lineFull && state.sent.push(message) > 0,
+    padBytesAvailable: () => state.padBytes,
+    seal(payloadMax, headerFor, fill) {
+      const payloadBytes = Math.min(payloadMax, state.padBytes);
+      if (payloadBytes === 0) return undefined;
+      state.padBytes -= payloadBytes;
+      const frame = layFrame(segmentName(1, 1), 96, headerFor(payloadBytes), payloadBytes);
+      fill(frame.ciphertext, new Uint8Array(payloadBytes));
+      return { bytes: frame.bytes, payloadBytes };
+    },
+    openFrame({ bytes }): OpenedFrame | FrameRefusal {
+      if (state.opens !== "all") return state.opens;
+      const headerBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint16(20);
+      const ciphertext = bytes.subarray(22 + headerBytes, -16);
+      const pad = new Uint8Array(ciphertext.length);
+      return { header: bytes.subarray(22, 22 + headerBytes), ciphertext, pad, release: () => undefined };
+    },
+  };
+  return Object.assign(state, { link: link as QkdLink });
+}
+
+/** Node "b" between "a" and "c", which is the target of a pool of "a" as well. */
+async function openHop(inboundPoolBytesMax = 1_000_000) {
+  const store = createMemoryStore("hop");
+  const vault = await store.open();
+  const inbound = await openInbound(vault, store.clock);
+  const [a, c] = [standInLink("a"), standInLink("c")];
+  const pools: Pick<PoolDirectory, "inboundPool"> = {
+    inboundPool: (remote, keyClass) => (remote === "a" && keyClass === "default" ? inbound : undefined),
+  };
+  const hop = new RelayHop({
+    self: node("b"),
+    incarnation: "00000000000000b1" as Incarnation,
+    links: new Map([a, c].map(({ link }) => [link.neighbour, link])),
+    pools: pools as PoolDirectory,
+    clock: store.clock,
+    log: createRecordingLogger(),
+    metrics: createRelayMetrics(createMemoryMetrics()),
+    inboundPoolBytesMax,
+  });
+  return { hop, a, c, store, inbound };
+}
+
+const planOf = (change: Partial<RelayPlan> = {}): RelayPlan => ({
+  origin: node("a"),
+  route: [node("b"), node("c")],
+  keyClass: "default" as KeyClass,
+  carriesIdSecret: true,
+  segments: [{ name: segmentName(5, 1), lengthBytes: 200, expiresAt: 2_000_000_000_000 }],
+  live: [],
+  ...change,
+});
+
+interface FrameChange {
+  readonly offset?: number;
+  readonly totalBytes?: number;
+  readonly relay?: RelayId;
+  readonly payload?: Uint8Array;
+  readonly timeLeftMs?: number;
+}
+
+function frameOf(plan: RelayPlan, change: FrameChange = {}): Frame {
+  const totalBytes = change.totalBytes ?? payloadBytesOf(plan);
+  const payload = change.payload ?? segmentBytes(segmentName(9, 9), payloadBytesOf(plan));
+  const payloadOffset = change.offset ?? 0;
+  const header = encodeRelayHeader({
+    relay: change.relay ?? RELAY,
+    payloadOffset,
+    totalBytes,
+    timeLeftMs: change.timeLeftMs ?? 10_000,
+    plan: payloadOffset === 0 ? encodeRelayPlan(plan) : new Uint8Array(0),
+  });
+  const frame = layFrame(segmentName(1, 1), 96, header, payload.length);
+  frame.ciphertext.set(payload);
+  return { kind: "frame", bytes: frame.bytes };
+}
+
+const answersOf = ({ sent }: StandInLink): string[] =>
+  sent.map((message) =>
+    message.kind !== "relay-answer"
+      ? message.kind
+      : message.outcome.kind === "refused"
+        ? `${message.outcome.reason} at ${message.outcome.atHop}`
+        : message.outcome.kind,
+  );
+
+const turns = async (): Promise<void> => {
+  for (let turn = 0; turn < 30; turn++) await new Promise((done) => setImmediate(done));
+};
+
+describe("a trusted node on the way of a relay", () => {
+  const elsewhere = { route: [node("c"), node("b")] } as const;
+  for (const [what, plan, change, refusal] of [
+    ["a plan whose route does not come from that neighbour", planOf(elsewhere), {}, "not-admitted at b"],
+    ["a plan on whose route it is not", planOf({ route: [node("c")] }), {}, "not-admitted at b"],
+    ["a next hop that is no neighbour", planOf({ route: [node("b"), node("z")] }), {}, "not-admitted at b"],
+    ["a size that the plan does not give", planOf(), { totalBytes: 77 }, "not-admitted at b"],
+    [
+      "a class that has no pool here",
+      planOf({ route: [node("b")], keyClass: "gold" as KeyClass }),
+      {},
+      "not-admitted at b",
+    ],
+  ] as const) {
+    it(`refuses ${what}`, async () => {
+      const { hop, a, c } = await openHop();
+      hop.frame(a.link, frameOf(plan, change));
+      assert.deepEqual([answersOf(a), c.sent], [[refusal], []]);
+    });
+  }
+
+  it("refuses a relay larger than any may be", async () => {
+    const { hop, a } = await openHop();
+    const segments = [1, 2, 3].map((number) => ({ name: segmentName(5, number), lengthBytes: 65_536, expiresAt: 0 }));
+    hop.frame(a.link, frameOf(planOf({ segments }), { payload: new Uint8Array(100) }));
+    assert.deepEqual(answersOf(a), ["not-admitted at b"]);
+  });
+
+  it("never waits: without pad, session or room on the line it refuses at once, and says where", async () => {
+    for (const [bend, refusal] of [
+      [(to: StandInLink) => void (to.padBytes = 100), "no-pad at b"],
+      [(to: StandInLink) => void (to.up = false), "unreachable at b"],
+      [(to: StandInLink) => void (to.lineFull = true), "busy at b"],
+    ] as const) {
+      const { hop, a, c } = await openHop();
+      bend(c);
+      hop.frame(a.link, frameOf(planOf()));
+      assert.deepEqual(answersOf(a), [refusal]);
+    }
+  });
+
+  it("passes on what it opened, and brings the answer back once", async () => {
+    const { hop, a, c } = await openHop();
+    hop.frame(a.link, frameOf(planOf()));
+    assert.deepEqual([answersOf(a), answersOf(c)], [[], ["frame"]]);
+    const answer = {
+      kind: "relay-answer",
+      relay: RELAY,
+      outcome: { kind: "refused", reason: "no-pad", atHop: node("c") },
+    } as const;
+    assert.equal(hop.answer(a.link, answer), false, "not from where the relay came");
+    assert.equal(hop.answer(c.link, answer), true);
+    assert.equal(hop.answer(c.link, answer), false);
+    assert.deepEqual(answersOf(a), ["no-pad at c"]);
+  });
+
+  it("refuses a frame that it cannot open, and forgets the relay", async () => {
+    const { hop, a, c } = await openHop();
+    const plan = planOf();
+    const half = segmentBytes(segmentName(9, 9), 100);
+    hop.frame(a.link, frameOf(plan, { payload: half }));
+    a.opens = "tag-wrong";
+    hop.frame(a.link, frameOf(plan, { payload: half, offset: 100 }));
+    assert.deepEqual(answersOf(a), ["tag-wrong at b"]);
+    a.opens = "all";
+    hop.frame(a.link, frameOf(plan, { payload: half, offset: 100 }));
+    assert.equal(c.sent.length, 1, "nothing of it is passed on any more");
+  });
+
+  it("refuses a frame out of order, and a second relay under the same name", async () => {
+    const { hop, a } = await openHop();
+    const half = segmentBytes(segmentName(9, 9), 100);
+    hop.frame(a.link, frameOf(planOf(), { payload: half }));
+    hop.frame(a.link, frameOf(planOf(), { payload: half, offset: 150 }));
+    hop.frame(a.link, frameOf(planOf(), { payload: half }));
+    hop.frame(a.link, frameOf(planOf(), { payload: half }));
+    assert.deepEqual(answersOf(a), ["not-admitted at b", "not-admitted at b"]);
+  });
+
+  it("takes no more relays at once than its bound, and is free again when their time is over", async () => {
+    const { hop, a, store } = await openHop();
+    const relay = (i: number): RelayId => i.toString(16).padStart(32, "0") as RelayId;
+    const first = new Uint8Array(16);
+    for (let i = 0; i < 129; i++) hop.frame(a.link, frameOf(planOf(), { relay: relay(i), payload: first }));
+    assert.deepEqual(answersOf(a), ["busy at b"]);
+    a.sent.length = 0;
+    await store.world.run(11_000);
+    assert.equal(answersOf(a).filter((answer) => answer === "deadline at b").length, 128);
+    hop.frame(a.link, frameOf(planOf(), { relay: relay(500), payload: first }));
+    assert.equal(answersOf(a).at(-1), "deadline at b");
+  });
+
+  it("passes over garbage in silence", async () => {
+    const { hop, a } = await openHop();
+    const frame = layFrame(segmentName(1, 1), 96, new Uint8Array(5), 20);
+    hop.frame(a.link, { kind: "frame", bytes: frame.bytes });
+    assert.deepEqual(a.sent, []);
+  });
+});
+
+describe("the destination of a relay", () => {
+  const here = planOf({ route: [node("b")] });
+
+  it("proves what it has stored, and only then", async () => {
+    const { hop, a, inbound } = await openHop();
+    const frame = frameOf(here);
+    hop.frame(a.link, frame);
+    assert.deepEqual(a.sent, [], "not before it is durable");
+    await turns();
+    const [answer] = a.sent;
+    assert.ok(answer?.kind === "relay-answer" && answer.outcome.kind === "established");
+    const payload = segmentBytes(segmentName(9, 9), payloadBytesOf(here));
+    assert.deepEqual(answer.outcome.proof, relayProof(encodeRelayPlan(here), payload));
+    assert.ok(inbound.has(segmentName(5, 1)));
+  });
+
+  it("takes a segment's name once", async () => {
+    const { hop, a } = await openHop();
+    const again = "ff".repeat(16) as RelayId;
+    hop.frame(a.link, frameOf(here));
+    hop.frame(a.link, frameOf(here, { relay: again }));
+    await turns();
+    hop.frame(a.link, frameOf(here, { relay: again }));
+    assert.deepEqual(answersOf(a), ["not-admitted at b", "established", "not-admitted at b"]);
+  });
+
+  it("is busy when the pool is full", async () => {
+    const { hop, a } = await openHop(100);
+    hop.frame(a.link, frameOf(here));
+    await turns();
+    const more = { ...here, segments: [{ ...here.segments[0]!, name: segmentName(5, 2) }] };
+    hop.frame(a.link, frameOf(more));
+    assert.deepEqual(answersOf(a), ["established", "busy at b"]);
+  });
+
+  it(
+    "does not take segments of an epoch whose id secret it has not: their keys could not be named",
+    {
+      todo: "after the target's store was replaced, the origin goes on without a secret, and no key id resolves there",
+    },
+    async () => {
+      const { hop, a } = await openHop();
+      hop.frame(a.link, frameOf({ ...here, carriesIdSecret: false }));
+      await turns();
+      assert.deepEqual(answersOf(a), ["not-admitted at b"]);
+    },
+  );
+});
