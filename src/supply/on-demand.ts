@@ -10,19 +10,23 @@ import { END_TO_END_SEGMENT_BYTES_MAX } from "../relay/relay-frame.ts";
 const ORDER_BYTES_MAX = 15_360;
 
 export interface OnDemand {
-  /** Starts, or joins, a relay for the pool. Resolves when it ended, whichever way, or with the deadline. */
+  /**
+   * Starts, or joins, a relay for the pool. Resolves when it ended, or with the deadline.
+   *
+   * @returns whether it brought key: others who wait may have taken all of it
+   */
   bring(
     pool: OutboundPool,
     need: { readonly count: number; readonly sizeBytes: number },
     deadline: AbortSignal,
-  ): Promise<void>;
+  ): Promise<boolean>;
 }
 
 /** @param planner  told of each miss, so that the pool is refilled behind the request */
 export function createOnDemand(relay: KeyRelay, planner: Bell, log: Logger): OnDemand {
-  const underWay = new Map<OutboundPool, Promise<void>>();
+  const underWay = new Map<OutboundPool, Promise<boolean>>();
 
-  const order = async (pool: OutboundPool, segmentBytes: number, deadline: AbortSignal): Promise<void> => {
+  const order = async (pool: OutboundPool, segmentBytes: number, deadline: AbortSignal): Promise<boolean> => {
     const { remote: target, keyClass } = pool.id;
     try {
       const outcome = await relay.establish(
@@ -33,8 +37,10 @@ export function createOnDemand(relay: KeyRelay, planner: Bell, log: Logger): OnD
         const why = outcome.kind === "refused" ? { reason: outcome.reason, atHop: outcome.atHop } : {};
         log.info("on-demand relay failed", { target, outcome: outcome.kind, ...why });
       }
+      return outcome.kind === "established";
     } catch (failure) {
       if (!isQkdError(failure, "CANCELLED", "DEADLINE")) throw failure;
+      return false;
     }
   };
 
@@ -52,9 +58,9 @@ export function createOnDemand(relay: KeyRelay, planner: Bell, log: Logger): OnD
         );
         underWay.set(pool, running);
       }
-      const { promise, resolve } = Promise.withResolvers<void>();
-      deadline.addEventListener("abort", () => resolve(), { once: true });
-      await Promise.race([running, promise]);
+      const { promise, resolve } = Promise.withResolvers<boolean>();
+      deadline.addEventListener("abort", () => resolve(false), { once: true });
+      return Promise.race([running, promise]);
     },
   };
 }

@@ -17,6 +17,7 @@ import type { SupplyMetrics } from "./supply-metrics.ts";
 
 const CODECS_MAX = 256;
 const RETRY_AFTER_MS = 1_000;
+const FAILED_RELAYS_MAX = 3;
 
 export interface SaeSupplyParts {
   readonly self: NodeId;
@@ -155,12 +156,12 @@ class SaeSupply implements KeySupply {
       return keys;
     }
     this.#parts.metrics.misses.add(labels);
-    for (let relays = 0; keys === undefined && !deadline.aborted; relays++) {
+    // when relays fail the SAE should know soon; one that others emptied is no failure
+    for (let failures = 0; keys === undefined && !deadline.aborted && failures < FAILED_RELAYS_MAX;) {
       const missing = count - pool.wholeKeys(sizeBytes);
-      const before = pool.stockBytes;
-      await this.#parts.onDemand.bring(pool, { count: Math.max(1, missing), sizeBytes }, deadline);
+      const need = { count: Math.max(1, missing), sizeBytes };
+      if (!(await this.#parts.onDemand.bring(pool, need, deadline))) failures += 1;
       keys = await pool.allocate(count, sizeBytes);
-      if (pool.stockBytes <= before && relays >= 2) break; // relays fail: the SAE should know soon
     }
     if (keys !== undefined) return keys;
     throw new QkdError("KEY_SHORTAGE", `too little key is shared with ${pool.id.remote} now`, {

@@ -72,7 +72,11 @@ describe("kill -9 under load", () => {
     test.diagnostic(`${lostAsking} requests for new keys lost; ready after kill -9: ${spread(restartsMs)}`);
     test.diagnostic(`enc_keys under load ${spread(load.latencies.enc)}; dec_keys ${spread(load.latencies.dec)}`);
     for (const id of load.violations.length > 0 ? NODES : []) {
-      for (const line of network.node(id).process.log.split("\n").filter((text) => TROUBLE.test(text))) test.diagnostic(line);
+      for (const line of network
+        .node(id)
+        .process.log.split("\n")
+        .filter((text) => TROUBLE.test(text)))
+        test.diagnostic(line);
     }
     assert.deepEqual(load.violations, []);
     assert.equal(

@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createPreEstablishmentMetrics } from "../../../src/pre-establishment/pre-establishment-metrics.ts";
+import { Scheduler } from "../../../src/pre-establishment/scheduler.ts";
+import { staticWatermark } from "../../../src/pre-establishment/strategies/static-watermark.ts";
+import type { KeyRelay, RelayOrder, RelayOutcome } from "../../../src/relay/key-relay.ts";
+import type { OutboundPool } from "../../../src/relay/outbound-pool.ts";
+import { RELAY_BYTES_MAX } from "../../../src/relay/relay-frame.ts";
+import { Bell } from "../../../src/runtime/bell.ts";
+import { createMemoryMetrics, type MemoryMetrics } from "../../fakes/memory-metrics.ts";
+import { createRecordingLogger } from "../../fakes/recording-logger.ts";
+import { C, DEFAULT, openPoolEnds } from "../relay/pool-bench.ts";
+
+interface Bench {
+  readonly orders: { readonly order: RelayOrder; readonly atMs: number }[];
+  readonly scheduler: Scheduler;
+  readonly pool: OutboundPool;
+  readonly metrics: MemoryMetrics;
+  /** As if relays had brought this much. */
+  stockBytes: number;
+  inFlightBytes: number;
+  reachableBytes: number;
+  run(durationMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function open(
+  establish: (bench: Bench, order: RelayOrder, deadline: AbortSignal) => Promise<RelayOutcome>,
+): Promise<Bench> {
+  const { from } = await openPoolEnds();
+  const { clock, world } = from.store;
+  const metrics = createMemoryMetrics();
+  const bench: Pick<Bench, "orders" | "stockBytes" | "inFlightBytes" | "reachableBytes"> = {
+    orders: [],
+    stockBytes: 0,
+    inFlightBytes: 0,
+    reachableBytes: 1_000_000,
+  };
+  const relay: Pick<KeyRelay, "establish"> = {
+    establish(order, deadline) {
+      bench.orders.push({ order, atMs: clock.monotonic() });
+      return establish(bench as Bench, order, deadline);
+    },
+  };
+  const scheduler = new Scheduler({
+    pools: [from.pool],
+    view: () => ({
+      target: C,
+      keyClass: DEFAULT,
+      stockBytes: bench.stockBytes,
+      inFlightBytes: bench.inFlightBytes,
+      demandBytesPerSecond: 0,
+      keyBytes: 32,
+      policy: { strategy: "static-watermark", lowKeys: 512, highKeys: 8192 },
+      reachableBytes: bench.reachableBytes,
+    }),
+    strategy: () => staticWatermark,
+    relay: relay as KeyRelay,
+    clock,
+    log: createRecordingLogger(),
+    metrics: createPreEstablishmentMetrics(metrics),
+    keyBytesMax: 512,
+  });
+  const stop = new AbortController();
+  const running = scheduler.run(new Bell(), stop.signal);
+  return Object.assign(bench, {
+    scheduler,
+    metrics,
+    pool: from.pool,
+    run: (durationMs: number) => world.run(durationMs),
+    async close() {
+      stop.abort();
+      await running;
+    },
+  });
+}
+
+const bytesOf = ({ segmentBytes }: RelayOrder): number => segmentBytes.reduce((sum, length) => sum + length, 0);
+const established: RelayOutcome = { kind: "established", bytes: 0, route: [C] };
+
+describe("the pre-establishment loop", () => {
+  it("has no more relays of a pool under way than its bound, none larger than a relay may be", async () => {
+    const bench = await open((self, order, deadline) => {
+      self.inFlightBytes += bytesOf(order);
+      return new Promise((resolve) =>
+        deadline.addEventListener("abort", () => resolve({ kind: "refused", reason: "deadline", atHop: C })),
+      );
+    });
+    await bench.run(5_000);
+    assert.equal(bench.orders.length, 4);
+    for (const { order } of bench.orders) {
+      assert.equal(order.urgency, "refill");
+      assert.ok(bytesOf(order) + 256 <= RELAY_BYTES_MAX);
+    }
+    await bench.close();
+  });
+
+  it("brings a pool to its target and stops there", async () => {
+    const bench = await open((self, order) => {
+      self.stockBytes += bytesOf(order);
+      return Promise.resolve(established);
+    });
+    await bench.run(5_000);
+    const target = 8192 * 32;
+    assert.ok(bench.stockBytes >= 512 * 32, `${bench.stockBytes} bytes`);
+    assert.ok(bench.stockBytes <= target + 65_536, `${bench.stockBytes} bytes for ${target}`);
+    const { length } = bench.orders;
+    await bench.run(60_000);
+    assert.equal(bench.orders.length, length);
+    assert.match(bench.scheduler.decision(bench.pool).reason, /at or above the target/);
+    await bench.close();
+  });
+
+  it("waits longer after each failure, up to some seconds, and is at once on its way again after a success", async () => {
+    let good = false;
+    const bench = await open((self, order) => {
+      if (good) self.stockBytes += bytesOf(order);
+      return Promise.resolve(good ? established : { kind: "refused", reason: "no-pad", atHop: C });
+    });
+    await bench.run(60_000);
+    const rounds = bench.orders.map(({ atMs }) => atMs).filter((at, i, all) => i === 0 || at > all[i - 1]!);
+    const waits = rounds.slice(1).map((at, i) => at - rounds[i]!);
+    assert.ok(
+      waits.every((wait) => wait >= 250 && wait <= 6_000),
+      waits.join(" "),
+    );
+    assert.ok(waits.at(-1)! >= 4_500, "the last wait is a long one");
+    assert.equal(bench.scheduler.decision(bench.pool).lastOutcome, "no-pad at c");
+    good = true;
+    await bench.run(6_000);
+    assert.ok(bench.stockBytes > 512 * 32);
+    good = false;
+    bench.stockBytes = 0;
+    const before = bench.orders.length;
+    await bench.run(1_500);
+    assert.ok(bench.orders.length >= before + 2, "two attempts within a second and a half: the wait is short again");
+    assert.ok(bench.metrics.value("qkdn_preestablishment_orders_total", "c", "default", "established") > 0);
+    await bench.close();
+  });
+
+  it("orders no more than the first hop can carry, and waits for pad where that is nothing", async () => {
+    const bench = await open(() => Promise.resolve({ kind: "refused", reason: "no-pad", atHop: C }));
+    bench.orders.length = 0;
+    bench.reachableBytes = 3_000;
+    await bench.run(10_000);
+    assert.ok(bench.orders.length > 0);
+    for (const { order } of bench.orders.slice(4)) {
+      assert.ok(bytesOf(order) + 32 + 64 <= 3_000, `${bytesOf(order)} bytes`);
+      assert.ok(
+        order.segmentBytes.every((length) => length >= 512),
+        "no segment is shorter than the longest key",
+      );
+    }
+    const before = bench.orders.length;
+    bench.reachableBytes = 300;
+    await bench.run(20_000);
+    assert.equal(bench.orders.length, before);
+    assert.match(bench.scheduler.decision(bench.pool).reason, /waits for pad/);
+    await bench.close();
+  });
+
+  it("a failure that is our own bug ends the loop, and is not planned over", async () => {
+    const { from } = await openPoolEnds();
+    const broken = new Error("broken");
+    const scheduler = new Scheduler({
+      pools: [from.pool],
+      view: () => ({
+        target: C,
+        keyClass: DEFAULT,
+        stockBytes: 0,
+        inFlightBytes: 0,
+        demandBytesPerSecond: 0,
+        keyBytes: 32,
+        policy: { strategy: "static-watermark", lowKeys: 1, highKeys: 1000 },
+        reachableBytes: 1_000_000,
+      }),
+      strategy: () => staticWatermark,
+      relay: { establish: () => Promise.reject(broken) } as Pick<KeyRelay, "establish"> as KeyRelay,
+      clock: from.store.clock,
+      log: createRecordingLogger(),
+      metrics: createPreEstablishmentMetrics(createMemoryMetrics()),
+      keyBytesMax: 512,
+    });
+    await assert.rejects(scheduler.run(new Bell(), new AbortController().signal), broken);
+  });
+});
