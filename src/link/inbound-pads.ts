@@ -43,9 +43,6 @@ export class InboundPads {
   readonly #bell = new Bell();
   readonly #open = new Map<SegmentName, OpenSegment>();
   #waiting: (SegmentOpening | SegmentClosing)[] = [];
-  /** What the neighbour had open at the last hello; undefined before the first. */
-  #openThere: ReadonlySet<SegmentName> | undefined;
-  #hellos = 0;
   /** Its opening is being recorded, and the neighbour still has it open as far as we know. */
   #recording: SegmentName | undefined;
 
@@ -154,11 +151,9 @@ export class InboundPads {
     }
     if (stock.segment(name) === undefined) return material.erase(); // withdrawn while it was read
     this.#recording = name;
-    const hellos = this.#hellos;
     await this.#record(name, record, mark);
     const lengthBytes = record.lengthBytes;
     this.#open.set(name, { material, lengthBytes, used: new RangeSet(), failures: 0 });
-    if (hellos !== this.#hellos && this.#openThere?.has(name) !== true) return this.#close(name, "burned");
     if (this.#recording !== name) return this.#close(name, "burned"); // the neighbour started anew meanwhile
     this.#recording = undefined;
     metrics.openings.add({ link, role: "witness" });

@@ -4,6 +4,7 @@
  * One worker an end does all of it, one step at a time: what is taken out of quarantine is durable before the next step
  * looks. The leader's and the follower's steps are in files of their own.
  */
+import { idAfter, type QkdKeyRun } from "../model/qkd-key-runs.ts";
 import type { Agreement, Disagreement, Inventory, Proposal } from "../peer/peer-messages.ts";
 import { Bell } from "../runtime/bell.ts";
 import type { MonotonicMs } from "../runtime/clock.ts";
@@ -17,7 +18,9 @@ import { sweepLink } from "./sweep.ts";
 export type AgreementMessage = Inventory | Proposal | Agreement | Disagreement;
 
 const INBOX_MAX = 1024;
-const INVENTORY_RUNS_MAX = 1024;
+const INVENTORY_RUNS_MAX = 64;
+const RUN_IDS_MAX = 256;
+const INVENTORY_IDS_MAX = INVENTORY_RUNS_MAX * RUN_IDS_MAX;
 const SWEEP_PERIOD_MS = 5_000;
 const IDLE_MS = 1_000;
 
@@ -76,6 +79,9 @@ export class KeyAgreement {
   receive(message: AgreementMessage): boolean {
     const saysLeader = message.kind === "proposal";
     if (this.#leads === saysLeader || this.#inbox.length >= INBOX_MAX) return false;
+    if (message.kind === "inventory" && message.runs.reduce((sum, { count }) => sum + count, 0) > INVENTORY_IDS_MAX) {
+      return false;
+    }
     this.#inbox.push(message);
     this.#bell.ring();
     return true;
@@ -106,7 +112,8 @@ export class KeyAgreement {
   async #handle(message: AgreementMessage, signal: AbortSignal): Promise<void> {
     switch (message.kind) {
       case "inventory":
-        return this.#proposer.inventory(message);
+        this.#proposer.inventory(message);
+        return this.#parts.clock.sleep(0, signal).catch(() => undefined); // others have their turn in between
       case "agreement":
         return this.#proposer.agreed(message);
       case "disagreement":
@@ -117,7 +124,7 @@ export class KeyAgreement {
   }
 
   #announce(chunks: readonly ChunkRecord[]): boolean {
-    const runs = idRunsOf(chunks.flatMap(({ keys }) => keys));
+    const runs = idRunsOf(chunks.flatMap(({ keys }) => keys)).flatMap(inPieces);
     for (let at = 0; at < runs.length; at += INVENTORY_RUNS_MAX) {
       if (!this.#parts.send({ kind: "inventory", runs: runs.slice(at, at + INVENTORY_RUNS_MAX) })) return false;
     }
@@ -128,8 +135,19 @@ export class KeyAgreement {
     const now = this.#parts.clock.monotonic();
     if (!this.#up || now < this.#sweepDue) return;
     this.#sweepDue = now + SWEEP_PERIOD_MS;
+    this.#proposer.forgetOldIds();
     await sweepLink(this.#parts, (id) => this.#leads && this.#proposer.peerHas(id));
   }
+}
+
+/** A long run as several, so that no inventory takes long to read. */
+function inPieces({ first, count }: QkdKeyRun): QkdKeyRun[] {
+  const pieces: QkdKeyRun[] = [];
+  for (let at = 0; at < count; at += RUN_IDS_MAX) {
+    const start = idAfter(first, at);
+    if (start !== undefined) pieces.push({ first: start, count: Math.min(RUN_IDS_MAX, count - at) });
+  }
+  return pieces;
 }
 
 function chunksInQuarantine(parts: LinkParts): ChunkRecord[] {

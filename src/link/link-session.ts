@@ -4,7 +4,7 @@
  * Only the newest session counts, and nothing is believed before both hellos: so whatever arrives after them was sent by
  * this life of the neighbour, to this life of ours.
  */
-import { QkdError, sentenceOf } from "../model/errors.ts";
+import { QkdError } from "../model/errors.ts";
 import type { Incarnation } from "../model/ids.ts";
 import { KX_PROTOCOL_VERSION, type Hello, type PeerMessage } from "../peer/peer-messages.ts";
 import type { PeerSession, PeerTransport } from "../peer/peer-transport.ts";
@@ -23,7 +23,9 @@ const HELD_BACK_MAX = 256;
 export interface SessionRooms {
   hello(): Hello;
   /** Settles what the two ends remember; messages wait until it returns. */
-  greeted(hello: Hello, peerIsNew: boolean): Promise<void>;
+  settle(hello: Hello): Promise<void>;
+  /** Both hellos are settled, and the session is still there. */
+  up(hello: Hello, peerIsNew: boolean): void;
   /** @returns false when the neighbour does what no well-behaved one does: the session ends */
   message(message: Exclude<PeerMessage, Hello>): boolean;
   down(reason: string): void;
@@ -35,6 +37,8 @@ export class LinkSession {
   readonly #rooms: SessionRooms;
   readonly #random: Random;
   #session: PeerSession | undefined;
+  /** The session whose hello was heard. */
+  #helloOf: PeerSession | undefined;
   #greeted = false;
   #peerIncarnation: Incarnation | undefined;
   #heldBack: Exclude<PeerMessage, Hello>[] = [];
@@ -118,8 +122,11 @@ export class LinkSession {
   #message(session: PeerSession, message: PeerMessage): void {
     if (session !== this.#session) return; // of an older session: its sender may have died since
     this.#heardAt = this.#parts.clock.monotonic();
-    if (message.kind === "hello") void this.#hello(session, message);
-    else if (!this.#greeted) {
+    if (message.kind === "hello") {
+      if (this.#helloOf === session) return session.close("a second hello");
+      this.#helloOf = session;
+      void this.#hello(session, message);
+    } else if (!this.#greeted) {
       if (this.#heldBack.push(message) > HELD_BACK_MAX) session.close("too much said before the hellos were settled");
     } else if (!this.#rooms.message(message)) session.close(`unexpected ${message.kind}`);
   }
@@ -133,16 +140,18 @@ export class LinkSession {
     }
     if (hello.node !== neighbour)
       return session.close(`the hello is of ${hello.node}, the certificate of ${neighbour}`);
-    const peerIsNew = hello.incarnation !== this.#peerIncarnation;
-    this.#peerIncarnation = hello.incarnation;
     this.#skewMs = hello.wallMs - this.#parts.clock.wall();
     try {
-      await this.#rooms.greeted(hello, peerIsNew);
+      await this.#rooms.settle(hello);
     } catch (failure) {
-      return session.close(`the hello could not be settled: ${sentenceOf(failure)}`);
+      if (!(failure instanceof QkdError)) throw failure;
+      return session.close(`the hello could not be settled: ${failure.message}`);
     }
-    if (session !== this.#session) return;
+    if (session !== this.#session) return; // it ended meanwhile: the next hello settles anew
+    const peerIsNew = hello.incarnation !== this.#peerIncarnation;
+    this.#peerIncarnation = hello.incarnation;
     this.#greeted = true;
+    this.#rooms.up(hello, peerIsNew);
     troubles.clear("session");
     log.info("KM link up", { peerIncarnation: hello.incarnation, peerIsNew });
     for (const message of this.#heldBack.splice(0)) {

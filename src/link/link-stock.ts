@@ -67,6 +67,22 @@ export class LinkStock {
     return this.#heldBytes[owner];
   }
 
+  /** QKD-keys of proposals under way. */
+  proposedIds(): ReadonlySet<QkdKeyId> {
+    const ids = new Set<QkdKeyId>();
+    for (const { phase, chunks } of this.#segments.values()) {
+      if (phase === "proposed") for (const chunk of chunks) for (const { id } of keysOf(chunk)) ids.add(id);
+    }
+    return ids;
+  }
+
+  /** The neighbour has another store: no name of the old one counts any more. All segments must be gone. */
+  forgetNames(transaction: Transaction): void {
+    assert(this.#segments.size === 0, `${this.link} holds segments that were named with an earlier store`);
+    this.#newest = NO_SEGMENT;
+    this.setState(transaction, { decidedUpTo: NO_SEGMENT, openedUpTo: NO_SEGMENT, witnessedUpTo: NO_SEGMENT });
+  }
+
   setState(transaction: Transaction, change: Partial<LinkStateRecord>): void {
     this.#state = { ...this.#state, ...change };
     transaction.put(stateName(this.link), this.#state as unknown as RecordValue);
@@ -96,16 +112,23 @@ export class LinkStock {
    * is cut, its parts are sealed again: what is taken as one chunk, what is left as another.
    */
   async takeKeys(transaction: Transaction, keys: readonly QuarantinedKey[]): Promise<ChunkRecord[]> {
+    const groups = groupsByChunk(keys);
+    const cut = new Set(groups.filter(({ chunk, keys: taken }) => !isWhole(chunk, taken)).map(({ chunk }) => chunk));
+    for (const chunk of new Set(groups.map((group) => group.chunk))) {
+      this.quarantine.remove([...keysOf(chunk)].map(({ id }) => id));
+      transaction.delete(quarantinePrefix(this.link) + chunk.chunk);
+    }
     const taken: ChunkRecord[] = [];
-    for (const group of groupsByChunk(keys)) {
-      const whole = [...keysOf(group.chunk)];
-      if (whole.length === group.keys.length) {
-        taken.push(group.chunk);
-        transaction.delete(quarantinePrefix(this.link) + group.chunk.chunk);
-        this.quarantine.remove(group.keys.map(({ id }) => id));
-      } else {
-        taken.push(await this.#cut(transaction, group, whole));
-      }
+    for (const { chunk, keys: part } of groups) {
+      taken.push(cut.has(chunk) ? await this.#sealParts(transaction, part) : chunk);
+    }
+    const ids = new Set(keys.map(({ id }) => id));
+    for (const chunk of cut) {
+      await this.#reseal(
+        transaction,
+        [...keysOf(chunk)].filter(({ id }) => !ids.has(id)),
+      );
+      transaction.destroy([chunk.chunk]);
     }
     return taken;
   }
@@ -132,7 +155,10 @@ export class LinkStock {
     const joined = KeyMaterial.allocate(bytesIn(keys));
     let at = 0;
     for (const group of groupsByChunk(keys)) {
-      using chunk = await this.vault.read(group.chunk);
+      using chunk = await this.vault.read(group.chunk).catch((failure: unknown) => {
+        joined.erase();
+        throw failure;
+      });
       for (const { offsetBytes, lengthBytes } of group.keys) {
         const from = at;
         chunk.expose((bytes) =>
@@ -274,22 +300,8 @@ export class LinkStock {
     assert(stock === agreed, `${this.link}: stock is ${agreed} bytes, the ledger says ${stock}`);
   }
 
-  async #cut(
-    transaction: Transaction,
-    group: { readonly chunk: ChunkRecord; readonly keys: readonly QuarantinedKey[] },
-    whole: readonly QuarantinedKey[],
-  ): Promise<ChunkRecord> {
-    const wanted = new Set(group.keys.map(({ id }) => id));
-    this.quarantine.remove(whole.map(({ id }) => id));
-    transaction.delete(quarantinePrefix(this.link) + group.chunk.chunk).destroy([group.chunk.chunk]);
-    await this.#reseal(
-      transaction,
-      whole.filter(({ id }) => !wanted.has(id)),
-    );
-    return this.#sealParts(transaction, group.keys);
-  }
-
   async #reseal(transaction: Transaction, keys: readonly QuarantinedKey[]): Promise<void> {
+    if (keys.length === 0) return;
     const rest = await this.#sealParts(transaction, keys);
     this.#putChunk(transaction, rest);
     this.quarantine.add(rest);
@@ -316,10 +328,16 @@ export class LinkStock {
   }
 }
 
+/** Whether these are the chunk's keys, all of them and in its order: then its bytes serve as they lie. */
+function isWhole(chunk: ChunkRecord, keys: readonly QuarantinedKey[]): boolean {
+  const whole = [...keysOf(chunk)];
+  return whole.length === keys.length && whole.every(({ id }, i) => id === keys[i]!.id);
+}
+
 const bytesIn = (keys: readonly QuarantinedKey[]): number => keys.reduce((sum, key) => sum + key.lengthBytes, 0);
 
 /** Runs of keys that lie in one chunk; the order of keys is kept. */
-export function groupsByChunk(keys: readonly QuarantinedKey[]): { chunk: ChunkRecord; keys: QuarantinedKey[] }[] {
+function groupsByChunk(keys: readonly QuarantinedKey[]): { chunk: ChunkRecord; keys: QuarantinedKey[] }[] {
   const groups: { chunk: ChunkRecord; keys: QuarantinedKey[] }[] = [];
   for (const key of keys) {
     const last = groups.at(-1);

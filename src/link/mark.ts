@@ -25,7 +25,7 @@ export type MarkJudgement =
   | { readonly kind: "consistent" }
   /** Not made by this store: of an earlier store of ours, or invented. Says nothing about our disk. */
   | { readonly kind: "not-ours" }
-  /** Our own, and ahead of what our disk held when this life began: the disk is an older copy. */
+  /** Our own, of a life that our disk does not know, or ahead of where that life ended on it: an older copy. */
   | { readonly kind: "rolled-back"; readonly journalSeen: number; readonly journalOnDisk: number };
 
 /** Judges a mark of ours that a neighbour gives back. */
@@ -40,7 +40,7 @@ export function judgeMark(vault: KeyVault, mark: Uint8Array): MarkJudgement {
   if (reader.hex(16) !== vault.storeId) return { kind: "not-ours" };
   const epoch = reader.u32();
   const journalSeen = reader.u64();
-  const journalOnDisk = epoch === vault.epoch ? vault.journal : vault.journalAtStart;
-  if (epoch <= vault.epoch && journalSeen <= journalOnDisk) return { kind: "consistent" };
-  return { kind: "rolled-back", journalSeen, journalOnDisk };
+  const journalOnDisk = vault.journalOf(epoch);
+  if (journalOnDisk !== undefined && journalSeen <= journalOnDisk) return { kind: "consistent" };
+  return { kind: "rolled-back", journalSeen, journalOnDisk: journalOnDisk ?? vault.journalAtStart };
 }

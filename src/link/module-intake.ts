@@ -1,4 +1,5 @@
 /** Opens the QKD module of a link, takes its keys into quarantine, and opens it again with back-off when it is lost. */
+import { BrokenInvariant } from "../model/assert.ts";
 import { isQkdError, QkdError, sentenceOf } from "../model/errors.ts";
 import type { QkdKeyId } from "../model/ids.ts";
 import {
@@ -71,7 +72,7 @@ export function createModuleIntake(parts: ModuleIntakeParts): ModuleIntake {
         module = undefined;
         await life.close();
         if (scope.signal.aborted) return;
-        if (isQkdError(failure, "STORE_FAILED")) throw failure;
+        if (isQkdError(failure, "STORE_FAILED") || failure instanceof BrokenInvariant) throw failure;
         const lifeFailure = await life.closed.then(
           () => failure,
           (reason: unknown) => reason,
@@ -91,7 +92,7 @@ export function createModuleIntake(parts: ModuleIntakeParts): ModuleIntake {
 async function storeKeys(parts: ModuleIntakeParts, keys: readonly QkdKey[]): Promise<void> {
   const { stock, clock, log } = parts.link;
   try {
-    const fresh = keys.filter(({ id, material }) => acceptable(parts.link, id, material.lengthBytes));
+    const fresh = freshKeys(parts.link, keys);
     const transaction = stock.vault.transaction();
     const receivedAt = clock.wall();
     const chunks = chunked(fresh).map((group) => stock.sealKeys(transaction, group, receivedAt));
@@ -105,8 +106,15 @@ async function storeKeys(parts: ModuleIntakeParts, keys: readonly QkdKey[]): Pro
   }
 }
 
-function acceptable(link: LinkParts, id: QkdKeyId, lengthBytes: number): boolean {
-  return lengthBytes > 0 && lengthBytes <= QKD_KEY_BYTES_MAX && link.stock.quarantine.get(id) === undefined;
+/** Keys of a length that a segment can hold, and whose ids are on no other key that is still around. */
+function freshKeys({ stock }: LinkParts, keys: readonly QkdKey[]): QkdKey[] {
+  const seen = new Set<QkdKeyId>(stock.proposedIds());
+  return keys.filter(({ id, material: { lengthBytes } }) => {
+    if (lengthBytes === 0 || lengthBytes > QKD_KEY_BYTES_MAX) return false;
+    if (seen.has(id) || stock.quarantine.get(id) !== undefined) return false;
+    seen.add(id);
+    return true;
+  });
 }
 
 function chunked(keys: readonly QkdKey[]): QkdKey[][] {

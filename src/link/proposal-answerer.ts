@@ -6,8 +6,8 @@ import { idsOf } from "../model/qkd-key-runs.ts";
 import type { Disagreement, Proposal } from "../peer/peer-messages.ts";
 import type { Bell } from "../runtime/bell.ts";
 import type { LinkParts } from "./link-parts.ts";
-import { groupsByChunk } from "./link-stock.ts";
 import { decodeManifest, type Manifest } from "./manifest.ts";
+import { isPlausible } from "./plausible-name.ts";
 import { agreedRecord } from "./proposer.ts";
 import type { QuarantinedKey } from "./quarantine.ts";
 import { answerTag, proposalVerifies, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES } from "./segment-tags.ts";
@@ -34,11 +34,11 @@ export class ProposalAnswerer {
     }
     if (segment <= stock.state.decidedUpTo) return this.#refuse(proposal, "stale", []);
     const manifest = this.#manifestOf(proposal);
-    if (manifest === undefined) return;
-    const ids = idsWithin(manifest);
+    const ids = manifest === undefined ? [] : idsWithin(manifest);
+    if (manifest === undefined || new Set(ids).size < ids.length) return this.#refuse(proposal, "stale", []);
     await this.#wait(ids, signal);
     const keys = ids.flatMap((id) => stock.quarantine.get(id) ?? []);
-    if (keys.length < ids.length || !eachChunkOnce(keys)) return this.#refuseMissing(proposal, ids, keys);
+    if (keys.length < ids.length) return this.#refuseMissing(proposal, ids, keys);
     using material = await stock.readKeysOrBurn(keys);
     if (material === undefined) {
       return await this.#refuseMissing(
@@ -82,13 +82,14 @@ export class ProposalAnswerer {
     const { link, log } = this.#parts;
     try {
       const manifest = decodeManifest(proposal.manifest);
-      if (manifest.link === link && manifest.segment === proposal.segment) return manifest;
-      log.warn("proposal for another link or segment", { segment: proposal.segment, named: manifest.segment });
+      const fits = manifest.link === link && manifest.segment === proposal.segment;
+      if (fits && isPlausible(manifest.segment, this.#parts.clock)) return manifest;
+      log.warn("proposal for another link, segment or time", { segment: proposal.segment, named: manifest.segment });
     } catch (failure) {
       if (!isQkdError(failure)) throw failure;
       log.warn("malformed proposal", { segment: proposal.segment, reason: failure.message });
     }
-    return undefined; // not answered: nothing of ours was under its tag
+    return undefined; // nothing of ours was under its tag: nothing is burned here
   }
 
   /** Waits, bounded, for keys that our module has not given yet. */
@@ -126,7 +127,7 @@ export class ProposalAnswerer {
   async #discard(proposal: Proposal, keys: readonly QuarantinedKey[], to: "burned" | "discarded"): Promise<void> {
     const { stock } = this.#parts;
     const transaction = stock.vault.transaction();
-    if (eachChunkOnce(keys)) await stock.discardKeys(transaction, keys, to);
+    await stock.discardKeys(transaction, keys, to);
     stock.setState(transaction, { decidedUpTo: proposal.segment });
     await stock.vault.commit(transaction);
   }
@@ -147,10 +148,4 @@ function idsWithin(manifest: Manifest): QkdKeyId[] {
     ids.push(id);
   }
   return ids;
-}
-
-/** A chunk is cut at most once a segment: keys of one chunk follow each other. */
-function eachChunkOnce(keys: readonly QuarantinedKey[]): boolean {
-  const groups = groupsByChunk(keys);
-  return new Set(groups.map(({ chunk }) => chunk.chunk)).size === groups.length;
 }

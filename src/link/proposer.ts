@@ -10,7 +10,10 @@ import { encodeManifest, type LinkEnd } from "./manifest.ts";
 import { idRunsOf, keyRunsOf, keysOf, type QuarantinedKey } from "./quarantine.ts";
 import { answerTag, proposalTag, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES } from "./segment-tags.ts";
 
-const PEER_IDS_MAX = 1_000_000;
+/** What a follower's quarantine may hold, and more. */
+const PEER_IDS_MAX = 262_144;
+/** One manifest names at most this many keys. */
+const KEYS_MAX = 4_096;
 /** Longer than a follower may wait for keys that its module has not given yet. */
 const ANSWER_OVERDUE_MS = 15_000;
 /** Neither direction gets less than this share of new segments, whatever the demand. */
@@ -20,7 +23,8 @@ export class Proposer {
   readonly #parts: LinkParts;
   readonly #demandShare: () => number;
   readonly #onStock: () => void;
-  readonly #peerIds = new Set<QkdKeyId>();
+  /** What the follower says that it has, and since when we know. */
+  readonly #peerIds = new Map<QkdKeyId, MonotonicMs>();
   /** The answer that each proposal under way has to bring, and when it was last sent. */
   readonly #expected = new Map<SegmentName, { readonly answer: string; sentAt: MonotonicMs }>();
   /** Keys that a manifest has named before: payload for ever, never a header again. A restart burns them. */
@@ -39,9 +43,20 @@ export class Proposer {
   }
 
   inventory(message: Inventory): void {
+    const now = this.#parts.clock.monotonic();
     for (const id of idsOf(message.runs)) {
       if (this.#peerIds.size >= PEER_IDS_MAX) return;
-      this.#peerIds.add(id);
+      this.#peerIds.set(id, now);
+    }
+  }
+
+  /** Forgets ids that our module never gave: the follower discards them as well. */
+  forgetOldIds(): void {
+    const { clock, limits, stock } = this.#parts;
+    const oldest = clock.monotonic() - 3 * limits.unmatchedAgeMaxMs;
+    for (const [id, since] of this.#peerIds) {
+      if (since > oldest) return;
+      if (stock.quarantine.get(id) === undefined) this.#peerIds.delete(id);
     }
   }
 
@@ -68,10 +83,11 @@ export class Proposer {
   repeat(): void {
     const now = this.#parts.clock.monotonic();
     for (const [segment, expected] of this.#expected) {
-      if (now - expected.sentAt < ANSWER_OVERDUE_MS) continue;
+      const settled = this.#parts.stock.segment(segment)?.phase !== "proposed"; // by an opening, or burned
+      if (settled) this.#expected.delete(segment);
+      if (settled || now - expected.sentAt < ANSWER_OVERDUE_MS) continue;
       expected.sentAt = now;
-      const record = this.#parts.stock.segment(segment);
-      if (record !== undefined) this.#send(segment, record);
+      this.#send(segment, this.#parts.stock.segment(segment)!);
     }
   }
 
@@ -107,7 +123,7 @@ export class Proposer {
   async agreed({ segment, tag }: Agreement): Promise<void> {
     const { stock, metrics, link } = this.#parts;
     const record = stock.segment(segment);
-    if (record?.phase !== "proposed") return; // an opening confirmed it first, or it is gone
+    if (record?.phase !== "proposed") return void this.#expected.delete(segment); // an opening came first, or it is gone
     if (this.#expected.get(segment)?.answer !== hexOfBytes(tag)) {
       metrics.tagFailures.add({ link });
       return this.disagreed({ kind: "disagreement", segment, reason: "mismatch", missing: [] });
@@ -152,21 +168,25 @@ export class Proposer {
     let headerBytes = 0;
     let bytes = 0;
     let full = false;
+    let alone: QuarantinedKey | undefined; // a long key that fits behind no header but its own
     for (const key of stock.quarantine.keys()) {
       if (!this.#peerIds.has(key.id)) continue;
+      if (header.length + payload.length >= KEYS_MAX) break;
       full = bytes > 0 && bytes + key.lengthBytes > limits.segmentBytes;
-      if (full && headerBytes >= SEGMENT_HEADER_BYTES) break;
+      if (full && headerBytes >= SEGMENT_HEADER_BYTES && bytes >= SEGMENT_BYTES_MIN) break;
       if (headerBytes < SEGMENT_HEADER_BYTES && !this.#named.has(key.id)) {
         header.push(key);
         headerBytes += key.lengthBytes;
       } else if (!full) payload.push(key);
-      else continue;
+      else {
+        if (!this.#named.has(key.id)) alone ??= key;
+        continue;
+      }
       bytes += key.lengthBytes;
     }
     while (bytes > SEGMENT_BYTES_MAX && payload.length > 0) bytes -= payload.pop()!.lengthBytes;
-    const headerChunks = new Set(header.map(({ chunk }) => chunk));
-    const beside = payload.filter(({ chunk }) => headerChunks.has(chunk)); // so that no chunk is cut twice
-    const picked = [...header, ...beside, ...payload.filter(({ chunk }) => !headerChunks.has(chunk))];
+    const picked = [...header, ...payload];
+    if (bytes < SEGMENT_BYTES_MIN && alone !== undefined) return [alone];
     const oldest = payload[0] ?? header[0];
     if (oldest === undefined || headerBytes < SEGMENT_HEADER_BYTES) return undefined;
     if (bytes < SEGMENT_BYTES_MIN || bytes > SEGMENT_BYTES_MAX) return undefined;

@@ -202,20 +202,24 @@ class OpenQkdLink implements QkdLink {
   #rooms(): ConstructorParameters<typeof LinkSession>[1] {
     return {
       hello: () => helloOf(this.#link, this.#parts.incarnation, this.#outbound.openNames),
-      greeted: (hello, peerIsNew) => this.#greeted(hello, peerIsNew),
+      settle: (hello) => this.#settle(hello),
+      up: (hello, peerIsNew) => this.#up(hello, peerIsNew),
       message: (message) => this.#message(message),
       down: () => this.#down(),
       demandBytesPerSecond: () => this.#demand.ownBytesPerSecond(),
     };
   }
 
-  async #greeted(hello: Hello, peerIsNew: boolean): Promise<void> {
+  async #settle(hello: Hello): Promise<void> {
     const judgement = judgeMark(this.#parts.vault, hello.returnedMark);
     if (judgement.kind === "rolled-back") await this.#parts.onRollback(this.id, judgement);
     if (judgement.kind === "not-ours") {
       this.#link.log.warn("the neighbour keeps a mark of an earlier store of ours");
     }
     await reconcile(this.#link, hello);
+  }
+
+  #up(hello: Hello, peerIsNew: boolean): void {
     this.#inbound.sessionUp(peerIsNew ? undefined : hello.open);
     this.#outbound.sessionUp(peerIsNew);
     this.#agreement.sessionUp();

@@ -21,14 +21,20 @@ export function segmentRunsOf(names: Iterable<SegmentName>): SegmentRun[] {
   return runs;
 }
 
-/** Whether the runs name a segment, without writing them out. */
-export function runsInclude(runs: readonly SegmentRun[], name: SegmentName): boolean {
-  const epoch = segmentEpoch(name);
-  const number = segmentNumber(name);
-  return runs.some(({ first, count }) => {
-    const from = segmentNumber(first);
-    return segmentEpoch(first) === epoch && number >= from && number < from + count;
-  });
+/** Tells whether runs name a segment, without writing them out: looked up in logarithmic time, however many there are. */
+export function lookupIn(runs: readonly SegmentRun[]): (name: SegmentName) => boolean {
+  const sorted = [...runs].sort((one, other) => (one.first < other.first ? -1 : 1));
+  return (name) => {
+    let below = 0; // all runs before this one begin at or before the name
+    for (let above = sorted.length; below < above;) {
+      const middle = (below + above) >>> 1;
+      if (sorted[middle]!.first <= name) below = middle + 1;
+      else above = middle;
+    }
+    const run = sorted[below - 1];
+    if (run === undefined || segmentEpoch(run.first) !== segmentEpoch(name)) return false;
+    return segmentNumber(name) < segmentNumber(run.first) + run.count;
+  };
 }
 
 /** The names, at most `max` of them. */

@@ -18,8 +18,12 @@ export function collectLink(metrics: LinkMetrics, report: LinkReport): void {
   metrics.secretKeyRate.set({ link }, status?.state === "generating" ? (status.secretKeyRateBps ?? 0) : 0);
   metrics.qber.set({ link }, status?.qber ?? Number.NaN);
   for (const name of STATUSES) metrics.status.set({ link, status: name }, name === statusOf(report) ? 1 : 0);
-  for (const [fault, count] of Object.entries(report.module?.faults ?? {}))
-    metrics.deviceFaults.set({ link, fault }, count);
+  if (report.module !== undefined) {
+    const { garbageRuns, crcErrors, keysRefused } = report.module.faults;
+    metrics.deviceFaults.set({ link, fault: "garbage" }, garbageRuns);
+    metrics.deviceFaults.set({ link, fault: "crc" }, crcErrors);
+    metrics.deviceFaults.set({ link, fault: "key-refused" }, keysRefused);
+  }
   const stock = {
     quarantine: report.quarantineBytes,
     outbound: report.outboundBytes,

@@ -87,6 +87,7 @@ class OpenNode implements TrustedNode {
   readonly #demand: DemandMeter;
   readonly #planner = new Bell();
   readonly #alarms: string[] = [];
+  #burning: Promise<void> | undefined;
   readonly #linkMetrics: ReturnType<typeof createLinkMetrics>;
 
   constructor(
@@ -240,9 +241,15 @@ class OpenNode implements TrustedNode {
   /** Our disk is an older copy: all that it holds may have been used already, so all of it is burned. */
   async #rolledBack(at: LinkId, seen: { journalSeen: number; journalOnDisk: number }): Promise<void> {
     const alarm = `rollback: the store is an older copy of itself (${at} remembers write ${seen.journalSeen}, the disk ended at ${seen.journalOnDisk}): all stock was burned`;
-    if (this.#alarms.length > 0) return;
-    this.#alarms.push(alarm);
-    this.#ports.log.error("rollback of the store", { link: at, ...seen });
+    if (this.#burning === undefined) {
+      this.#alarms.push(alarm);
+      this.#ports.log.error("rollback of the store", { link: at, ...seen });
+    }
+    this.#burning ??= this.#burnAll();
+    await this.#burning; // whichever link found it: none goes on before all is burned
+  }
+
+  async #burnAll(): Promise<void> {
     for (const link of this.#byNeighbour.values()) await link.burnStock();
     for (const pool of [...this.pools.outbound, ...this.pools.inbound]) await pool.burnStock();
   }

@@ -8,7 +8,7 @@ import { QkdError } from "../model/errors.ts";
 import type { SegmentName } from "../model/ids.ts";
 import { KeyMaterial } from "../model/key-material.ts";
 import { RangeSet } from "../model/range-set.ts";
-import { runsInclude, segmentRunsOf, type SegmentRun } from "../model/segment-runs.ts";
+import { lookupIn, segmentRunsOf, type SegmentRun } from "../model/segment-runs.ts";
 import { MINUTE_MS } from "../model/units.ts";
 import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -76,6 +76,10 @@ export class InboundPool {
 
   holdings(): SegmentRun[] {
     return segmentRunsOf(this.#segments.names());
+  }
+
+  get segmentCount(): number {
+    return this.#segments.count;
   }
 
   has(name: SegmentName): boolean {
@@ -149,8 +153,9 @@ export class InboundPool {
   /** What the initiator may still allocate from; everything else is erased after a grace period. */
   told(live: readonly SegmentRun[]): void {
     const now = this.#clock.monotonic();
+    const isLive = lookupIn(live);
     for (const name of this.#segments.names()) {
-      if (runsInclude(live, name)) this.#notLiveSince.delete(name);
+      if (isLive(name)) this.#notLiveSince.delete(name);
       else if (!this.#notLiveSince.has(name)) this.#notLiveSince.set(name, now);
     }
   }

@@ -133,7 +133,11 @@ class OriginRelay implements KeyRelay {
   /** The relay that brings a pool its id secret goes alone; all others wait for it. */
   async #establishInTurn(order: RelayOrder, pool: OutboundPool, deadline: AbortSignal): Promise<RelayOutcome> {
     while (!pool.hasIdSecret && this.#founding.has(pool)) {
-      await this.#founding.get(pool);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const wake = (): void => resolve();
+      deadline.addEventListener("abort", wake, { once: true });
+      await Promise.race([this.#founding.get(pool), promise]);
+      deadline.removeEventListener("abort", wake);
       if (deadline.aborted) return refusedHere("deadline", this.#parts.self);
     }
     if (pool.hasIdSecret) return this.#attempt(order, pool, deadline);

@@ -7,7 +7,7 @@
 import { segmentEpoch, segmentName, type Incarnation, type SegmentName } from "../model/ids.ts";
 import type { KeyMaterial } from "../model/key-material.ts";
 import { MINUTE_MS } from "../model/units.ts";
-import { runsInclude, segmentRunsOf, type SegmentRun } from "../model/segment-runs.ts";
+import { lookupIn, segmentRunsOf, type SegmentRun } from "../model/segment-runs.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { KeyVault } from "../store/key-vault.ts";
@@ -41,6 +41,8 @@ export class OutboundPool {
   /** In which life of the target each segment was proven; those of earlier lives of ours are not listed. */
   readonly #provenIn = new Map<SegmentName, Incarnation>();
   #open: OpenSegment | undefined;
+  /** In which life of the target it took our present id secret. */
+  #secretProvenIn: Incarnation | undefined;
   #number = 0;
   #allocating: Promise<unknown> = Promise.resolve();
   /** The segment that is being opened just now; undefined again when it is burned meanwhile. */
@@ -71,7 +73,10 @@ export class OutboundPool {
   /** Whole keys of `sizeBytes` that could be allocated now. A key does not span segments. */
   wholeKeys(sizeBytes: number): number {
     let keys = this.#open === undefined ? 0 : Math.floor(restOf(this.#open) / sizeBytes);
-    for (const [, record] of this.#segments.entries()) keys += Math.floor(record.lengthBytes / sizeBytes);
+    const now = this.#clock.wall();
+    for (const [, { lengthBytes, expiresAt }] of this.#segments.entries()) {
+      if (now <= expiresAt - EXPIRY_GUARD_MS) keys += Math.floor(lengthBytes / sizeBytes);
+    }
     return keys;
   }
 
@@ -110,7 +115,10 @@ export class OutboundPool {
   }): Promise<void> {
     const { vault, ledger } = this.#segments;
     const transaction = vault.transaction();
-    if (established.idSecret !== undefined) this.#segments.putSecret(transaction, vault.epoch, established.idSecret);
+    if (established.idSecret !== undefined) {
+      this.#segments.putSecret(transaction, vault.epoch, established.idSecret);
+      this.#secretProvenIn = established.targetIncarnation;
+    }
     for (const { name, bytes, expiresAt } of established.segments) {
       this.#segments.add(transaction, name, bytes, { expiresAt, provenance: established.provenance });
       this.#provenIn.set(name, established.targetIncarnation);
@@ -133,15 +141,16 @@ export class OutboundPool {
 
   /** The target's process started anew and holds only these: whatever else was proven in earlier lives is gone there. */
   async targetHolds(holdings: readonly SegmentRun[], targetIncarnation: Incarnation): Promise<void> {
-    const lost = (name: SegmentName): boolean =>
-      this.#provenIn.get(name) !== targetIncarnation && !runsInclude(holdings, name);
+    const held = lookupIn(holdings);
+    const lost = (name: SegmentName): boolean => this.#provenIn.get(name) !== targetIncarnation && !held(name);
     const transaction = this.#segments.vault.transaction();
     const gone = this.#segments.names().filter(lost);
     for (const name of gone) this.#segments.destroy(transaction, name, "burned");
     if (this.#open !== undefined && lost(this.#open.name)) this.#closeOpen("burned");
     if (this.#opening !== undefined && lost(this.#opening)) this.#opening = undefined;
-    if (gone.length === 0) return;
-    this.#log.warn("the target lost segments: burned here", { segments: gone.length });
+    const forgotten = this.#forgetSecretUnless(transaction, holdings, targetIncarnation);
+    if (gone.length === 0 && !forgotten) return;
+    this.#log.warn("the target lost segments: burned here", { segments: gone.length, idSecretToo: forgotten });
     await this.#segments.vault.commit(transaction);
   }
 
@@ -160,6 +169,9 @@ export class OutboundPool {
     const now = this.#clock.wall();
     for (const [name, record] of this.#segments.entries()) {
       if (now > record.expiresAt - EXPIRY_GUARD_MS) this.#segments.destroy(transaction, name, "expired");
+    }
+    for (const name of this.#provenIn.keys()) {
+      if (this.#segments.get(name) === undefined && name !== this.#open?.name) this.#provenIn.delete(name);
     }
     this.#dropSecrets(transaction);
     if (transaction.operations.length > 0) await this.#segments.vault.commit(transaction);
@@ -216,6 +228,15 @@ export class OutboundPool {
       this.#log.warn("a segment was not used", { segment: name, reason: expired ? "expired" : "unreadable" });
     }
     return undefined;
+  }
+
+  /** A target that holds nothing of this epoch, and began anew since it took the id secret, may have lost that as well. */
+  #forgetSecretUnless(transaction: Transaction, holdings: readonly SegmentRun[], target: Incarnation): boolean {
+    const { epoch } = this.#segments.vault;
+    const known = this.#secretProvenIn === target || holdings.some(({ first }) => segmentEpoch(first) === epoch);
+    if (known || !this.hasIdSecret) return false;
+    this.#segments.dropSecret(transaction, epoch);
+    return true;
   }
 
   #closeOpen(to: "tails" | "burned"): void {

@@ -36,6 +36,10 @@ export class PoolSegments {
     return this.#bytes;
   }
 
+  get count(): number {
+    return this.#segments.size;
+  }
+
   get(name: SegmentName): PoolSegmentRecord | undefined {
     return this.#segments.get(name);
   }
@@ -80,6 +84,13 @@ export class PoolSegments {
     transaction.put(secretRecordName(this.id, epoch), record as unknown as RecordValue);
   }
 
+  dropSecret(transaction: Transaction, epoch: number): void {
+    const record = this.#secrets.get(epoch);
+    if (record === undefined) return;
+    this.#secrets.delete(epoch);
+    transaction.delete(secretRecordName(this.id, epoch)).destroy([record.chunk]);
+  }
+
   /** Seals a new segment; `from` is where its bytes come from in the ledger. */
   add(
     transaction: Transaction,
@@ -115,10 +126,8 @@ export class PoolSegments {
   /** Drops secrets of epochs of which no segment lives, but `epochs` to keep. */
   dropDeadSecrets(transaction: Transaction, keep: ReadonlySet<number>): void {
     const live = new Set([...this.#segments.keys()].map(segmentEpoch));
-    for (const [epoch, record] of this.#secrets) {
-      if (live.has(epoch) || keep.has(epoch)) continue;
-      this.#secrets.delete(epoch);
-      transaction.delete(secretRecordName(this.id, epoch)).destroy([record.chunk]);
+    for (const epoch of [...this.#secrets.keys()]) {
+      if (!live.has(epoch) && !keep.has(epoch)) this.dropSecret(transaction, epoch);
     }
   }
 

@@ -3,9 +3,12 @@ import { isQkdError } from "../model/errors.ts";
 import { parseKeyClass, type Incarnation, type NodeId } from "../model/ids.ts";
 import type { QkdLink } from "../link/qkd-link.ts";
 import type { Control, ControlBody } from "../peer/peer-messages.ts";
+import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Router } from "../topology/router.ts";
 import type { PoolDirectory } from "./pool-directory.ts";
+
+const REPEAT_MS = 15_000;
 
 export interface RelayControlParts {
   readonly self: NodeId;
@@ -13,24 +16,27 @@ export interface RelayControlParts {
   readonly router: Router;
   readonly links: ReadonlyMap<NodeId, QkdLink>;
   readonly pools: PoolDirectory;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
 export class RelayControl {
   readonly #parts: RelayControlParts;
-  /** Remote nodes that have not been told, in this life, what we hold and may still allocate from. */
-  readonly #untold: Set<NodeId>;
+  /** When each remote node is to be told again: a message that a transit node lost is said anew. */
+  readonly #due = new Map<NodeId, MonotonicMs>();
 
   constructor(parts: RelayControlParts) {
     this.#parts = parts;
-    this.#untold = new Set(parts.pools.inbound.map(({ id }) => id.remote));
+    for (const { id } of parts.pools.inbound) this.#due.set(id.remote, 0);
   }
 
-  /** Tells each remote node, once a life and as soon as it can be reached, what this node holds and what it may allocate. */
+  /** Tells remote nodes what this node holds and what it may still allocate: as soon as they can be reached, then again. */
   tellAll(): void {
-    for (const remote of [...this.#untold]) {
+    const now = this.#parts.clock.monotonic();
+    for (const [remote, due] of this.#due) {
+      if (now < due) continue;
       const told = this.#send(remote, this.#holdings(remote)) && this.#send(remote, this.#liveSet(remote));
-      if (told) this.#untold.delete(remote);
+      if (told) this.#due.set(remote, now + REPEAT_MS);
     }
   }
 

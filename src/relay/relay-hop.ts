@@ -4,9 +4,10 @@
  * In transit the relayed key is never formed: the ciphertext is XORed with (incoming pad XOR outgoing pad). Nothing waits here:
  * what cannot go on at once is refused.
  */
-import { isQkdError, sentenceOf } from "../model/errors.ts";
+import { isQkdError } from "../model/errors.ts";
 import { segmentEpoch, type Incarnation, type NodeId, type RelayId } from "../model/ids.ts";
 import { KeyMaterial } from "../model/key-material.ts";
+import { HOUR_MS } from "../model/units.ts";
 import type { OpenedFrame } from "../link/inbound-pads.ts";
 import type { QkdLink } from "../link/qkd-link.ts";
 import type { Frame, RelayAnswer, RelayRefusal } from "../peer/peer-messages.ts";
@@ -28,6 +29,9 @@ import type { RelayMetrics } from "./relay-metrics.ts";
 import { relayProof } from "./relay-proof.ts";
 
 const RELAYS_AT_ONCE_MAX = 128;
+/** What an origin may make this node keep: in number, and in time. */
+const POOL_SEGMENTS_MAX = 16_384;
+const KEY_LIFE_MAX_MS = 400 * 24 * HOUR_MS;
 /** Pad that frames need beyond the payload, per relay: tags, and a split over segments. */
 const OVERHEAD_BYTES = 64;
 
@@ -169,7 +173,13 @@ export class RelayHop {
   #refusalHere(plan: RelayPlan): RelayRefusal | undefined {
     const pool = this.#parts.pools.inboundPool(plan.origin, plan.keyClass);
     if (pool === undefined || plan.segments.some(({ name }) => pool.has(name))) return "not-admitted";
-    return pool.stockBytes > this.#parts.inboundPoolBytesMax ? "busy" : undefined;
+    const epochs = new Set(plan.segments.map(({ name }) => segmentEpoch(name)));
+    const lifeMax = this.#parts.clock.wall() + KEY_LIFE_MAX_MS;
+    const named = plan.carriesIdSecret || [...epochs].every((epoch) => pool.epochs().includes(epoch));
+    if (!named) return "not-admitted"; // no key id of theirs could be read here: our holdings tell the origin
+    if (epochs.size > 1 || plan.segments.some(({ expiresAt }) => expiresAt > lifeMax)) return "not-admitted";
+    const full = pool.stockBytes > this.#parts.inboundPoolBytesMax || pool.segmentCount >= POOL_SEGMENTS_MAX;
+    return full ? "busy" : undefined;
   }
 
   #passOn(passage: Passage, to: QkdLink, header: RelayFrameHeader, opened: OpenedFrame): void {
@@ -194,7 +204,10 @@ export class RelayHop {
     const { log } = this.#parts;
     passage.cancelDeadline();
     this.#store(passage, payload)
-      .catch((failure: unknown) => log.warn("an arrived relay was not stored", { reason: sentenceOf(failure) }))
+      .catch((failure: unknown) => {
+        if (!isQkdError(failure)) throw failure;
+        log.warn("an arrived relay was not stored", { reason: failure.message });
+      })
       .finally(() => this.#end(passage, "established"));
   }
 

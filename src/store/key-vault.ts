@@ -45,8 +45,12 @@ interface Meta {
   readonly storeId: string;
   readonly epoch: number;
   readonly journal: number;
+  /** Earlier lives: epoch, and the journal number at which it ended on this disk. The newest last. */
+  readonly lives: readonly (readonly [epoch: number, journal: number])[];
 }
 
+/** Lives whose ends are remembered: a mark of an older one is taken as it is. */
+const LIVES_KEPT = 256;
 const SCHEMA = 1;
 
 /**
@@ -72,7 +76,8 @@ export async function openKeyVault(parts: KeyVaultParts): Promise<KeyVault> {
     ledger.restore(name.slice(LEDGER_PREFIX.length), decodeRecord(mac, name, record) as unknown as Partial<Balances>);
   }
   ledger.takeChanged();
-  const vault = new KeyVault(parts, { storeId, epoch, journal, mac, keyBag, ledger });
+  const lives = meta === undefined ? [] : [...meta.lives, [meta.epoch, journal] as const].slice(-LIVES_KEPT);
+  const vault = new KeyVault(parts, { lives, storeId, epoch, journal, mac, keyBag, ledger });
   await vault.commit(vault.transaction()); // the new epoch is durable before any segment is named in it
   return vault;
 }
@@ -88,6 +93,7 @@ export class KeyVault {
   readonly markMac: StoreMac;
   readonly #parts: KeyVaultParts;
   readonly #mac: StoreMac;
+  readonly #lives: Meta["lives"];
   readonly #keyBag: KeyBag;
   readonly #queue: WriteQueue;
   readonly #claimed = new Set<ChunkName>();
@@ -97,11 +103,16 @@ export class KeyVault {
 
   constructor(
     parts: KeyVaultParts,
-    opened: { storeId: string; epoch: number; journal: number; mac: StoreMac; keyBag: KeyBag; ledger: Ledger },
+    opened: Pick<Meta, "storeId" | "epoch" | "journal" | "lives"> & {
+      readonly mac: StoreMac;
+      readonly keyBag: KeyBag;
+      readonly ledger: Ledger;
+    },
   ) {
     this.storeId = opened.storeId;
     this.epoch = opened.epoch;
     this.journalAtStart = opened.journal;
+    this.#lives = opened.lives;
     this.ledger = opened.ledger;
     this.markMac = createStoreMac(parts.root, "marks", opened.storeId);
     this.#parts = parts;
@@ -122,6 +133,15 @@ export class KeyVault {
   /** The number of the last durable group of writes. */
   get journal(): number {
     return this.#queue.journal;
+  }
+
+  /** How far the writes of one life went, as this disk knows; undefined for a life that it does not know. */
+  journalOf(epoch: number): number | undefined {
+    if (epoch === this.epoch) return this.journal;
+    const life = this.#lives.find(([known]) => known === epoch);
+    if (life !== undefined) return life[1];
+    const oldest = this.#lives[0];
+    return this.#lives.length < LIVES_KEPT || oldest === undefined || epoch > oldest[0] ? undefined : oldest[1];
   }
 
   transaction(): Transaction {
@@ -208,7 +228,7 @@ export class KeyVault {
   }
 
   #closingRecords(journal: number, changed: readonly LedgerOwner[]): readonly RecordOperation[] {
-    const meta: Meta = { schema: SCHEMA, storeId: this.storeId, epoch: this.epoch, journal };
+    const meta: Meta = { schema: SCHEMA, storeId: this.storeId, epoch: this.epoch, journal, lives: this.#lives };
     const records: (readonly [string, RecordValue])[] = [
       [META, meta as unknown as RecordValue],
       [journalRecord(journal), journal],

@@ -94,7 +94,7 @@ describe("with faults on the line", () => {
   it("garbage on the line is counted, and no key is harmed by it", async () => {
     const faults = async (node: NetworkNode, link: string): Promise<number> => {
       const counts = await Promise.all(
-        ["garbageRuns", "crcErrors"].map((fault) => node.metric("qkdn_link_device_faults", { link, fault })),
+        ["garbage", "crc"].map((fault) => node.metric("qkdn_link_device_faults", { link, fault })),
       );
       return counts.reduce<number>((sum, count) => sum + (count ?? 0), 0);
     };

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { KeySearch } from "./key-search.ts";
-import { openNetwork, type Network, type SaeName } from "./network.ts";
+import { openNetwork, type Network } from "./network.ts";
+import type { SaeName } from "./network-plan.ts";
 import { idsOf, spread, type SaeClient } from "./sae-client.ts";
 
 const SIZES = [64, 256, 4096];

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createSeededRandom } from "../fakes/seeded-random.ts";
-import { openNetwork, type Network, type NodeName } from "./network.ts";
+import { openNetwork, type Network } from "./network.ts";
+import type { NodeName } from "./network-plan.ts";
 import { spread } from "./sae-client.ts";
 import { SupplyLoad } from "./supply-load.ts";
 

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { missingBytes, type NodeStatus, type PoolStatus } from "../../src/api/operator/node-status.ts";
 import { DaemonProcess, until } from "./daemon-process.ts";
-import type { NodePlan } from "./network.ts";
+import type { NodePlan } from "./network-plan.ts";
 
 export class NetworkNode {
   readonly id: string;

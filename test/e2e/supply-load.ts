@@ -1,7 +1,8 @@
 /** SAEs that ask and fetch all the time, and a book of all they received: which laws of supply were broken, if any. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SeededRandom } from "../fakes/seeded-random.ts";
-import type { Network, SaeName } from "./network.ts";
+import type { Network } from "./network.ts";
+import type { SaeName } from "./network-plan.ts";
 import type { Answer, GivenKey, SaeClient } from "./sae-client.ts";
 
 const FETCH_MS_MAX = 25_000;

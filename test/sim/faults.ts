@@ -13,7 +13,7 @@ export function startRollbacks(world: World, node: SimNode): { stop(): void; rea
     if (!running) return;
     const copy = node.disk.snapshot();
     const [shortest, longest] = random.chance(0.7) ? [5, 60] : [60, 4_000]; // soon: what was just said is still on its way
-    world.clock.after(random.between(shortest!, longest!), () => {
+    world.clock.after(random.between(shortest, longest), () => {
       if (!running) return;
       for (const { ends } of world.links) if (ends.includes(node.id)) world.network.breakSession(...ends);
       node.kill();

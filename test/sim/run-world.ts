@@ -37,7 +37,9 @@ export interface Verdict {
 
 export async function runWorld(options: RunOptions): Promise<Verdict> {
   const sabotage = options.sabotage === undefined ? undefined : sabotages[options.sabotage];
-  const world = createWorld(sabotage?.wrap === undefined ? options : { ...options, wrap: sabotage.wrap });
+  const nodes = sabotage?.nodes ?? options.nodes ?? 3;
+  const wrap = sabotage?.wrap ?? options.wrap;
+  const world = createWorld({ ...options, nodes, ...(wrap === undefined ? {} : { wrap }) });
   const pads = watchEachByteOnce(world);
   watchConserved(world);
   const faults = createFaultPlan(world, options.faults ?? "none");

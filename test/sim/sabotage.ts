@@ -7,6 +7,8 @@ import { saeAt, type World } from "./world.ts";
 export interface Sabotage {
   /** The checker that must find it. */
   readonly breaks: string;
+  /** Of the world that it is done in; 3 unless told. */
+  readonly nodes?: number;
   readonly wrap?: PortWrapper;
   /** In the middle of the run. */
   readonly act?: (world: World, workload: Workload) => Promise<void>;
@@ -24,9 +26,13 @@ export type SabotageName =
   | "dead-link";
 
 export const sabotages: Readonly<Record<SabotageName, Sabotage>> = {
-  /** Both ends of a link go back to an older disk together: the limit that DESIGN names for invariant 1. */
+  /**
+   * Both ends of a link go back to an older disk together: the limit that DESIGN names for invariant 1. In a world of two,
+   * because any third neighbour remembers a mark and gives the rollback away.
+   */
   "restore-both-ends": {
     breaks: "each-byte-once",
+    nodes: 2,
     async act(world) {
       const ends = world.nodes.slice(0, 2);
       const copies = ends.map(({ disk }) => disk.snapshot());

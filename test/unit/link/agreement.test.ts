@@ -162,7 +162,7 @@ describe("agreement on a segment", () => {
     assert.equal(ends.leader.vault.ledger.balances(LEDGER).discarded, 4096);
   });
 
-  it("a proposal that is garbage, or for another link, is passed over in silence, and nothing ends by it", async () => {
+  it("a proposal that is garbage, or for another link, is refused, and nothing is burned for it", async () => {
     const ends = await openEnds();
     for (const end of [ends.leader, ends.follower]) await store(end, moduleKeys(0, 64, 64));
     ends.announce();
@@ -172,25 +172,19 @@ describe("agreement on a segment", () => {
     for (let at = 0; at < proposal.manifest.length; at++) {
       const manifest = proposal.manifest.slice();
       manifest[at]! ^= 0xff;
-      if (at >= 13 && at < 21)
-        assert.equal(await settle(ends, { ...proposal, manifest }), "silence", "another segment's");
-      else if (at < 13) assert.equal(await settle(ends, { ...proposal, manifest }), "silence");
+      if (at < 21) assert.equal(await settle(ends, { ...proposal, manifest }), "stale", `byte ${at}`);
     }
     assert.deepEqual(ends.follower.vault.ledger.balances(LEDGER), balances);
     assert.equal(await settle(ends, proposal), "agreed");
   });
 
-  it(
-    "goes on when short keys and keys as long as a segment come mixed",
-    { todo: "the header takes the short keys, and no long one fits behind them: nothing is proposed any more" },
-    async () => {
-      const ends = await openEnds();
-      for (const end of [ends.leader, ends.follower]) {
-        await store(end, moduleKeys(0, 2, 64));
-        for (let i = 0; i < 4; i++) await store(end, moduleKeys(10 + i, 1, 4096));
-      }
-      ends.announce();
-      assert.ok(await ends.proposer.propose());
-    },
-  );
+  it("goes on when short keys and keys as long as a segment come mixed", async () => {
+    const ends = await openEnds();
+    for (const end of [ends.leader, ends.follower]) {
+      await store(end, moduleKeys(0, 2, 64));
+      for (let i = 0; i < 4; i++) await store(end, moduleKeys(10 + i, 1, 4096));
+    }
+    ends.announce();
+    assert.ok(await ends.proposer.propose());
+  });
 });

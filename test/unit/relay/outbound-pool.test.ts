@@ -141,15 +141,11 @@ describe("the initiator's end of a pool", () => {
     });
   }
 
-  it(
-    "spends nothing where part of the stock has expired unnoticed",
-    { todo: "expired segments count as stock until the sweep: keys cut before they are met are burned" },
-    async () => {
-      const { pool, store, vault } = await open([]);
-      await establish({ outbound: pool, epoch: vault.epoch }, [64]);
-      await establish({ outbound: pool, epoch: vault.epoch }, [64], { expiresAt: store.clock.wall() + 1_000 });
-      assert.equal(await pool.allocate(4, 32), undefined);
-      assert.equal((await pool.allocate(2, 32))?.length, 2);
-    },
-  );
+  it("spends nothing where part of the stock has expired unnoticed", async () => {
+    const { pool, store, vault } = await open([]);
+    await establish({ outbound: pool, epoch: vault.epoch }, [64]);
+    await establish({ outbound: pool, epoch: vault.epoch }, [64], { expiresAt: store.clock.wall() + 1_000 });
+    assert.equal(await pool.allocate(4, 32), undefined);
+    assert.equal((await pool.allocate(2, 32))?.length, 2);
+  });
 });
