@@ -112,6 +112,8 @@ export class LinkStock {
    * is cut, its parts are sealed again: what is taken as one chunk, what is left as another.
    */
   async takeKeys(transaction: Transaction, keys: readonly QuarantinedKey[]): Promise<ChunkRecord[]> {
+    const ids = new Set(keys.map(({ id }) => id));
+    assert(ids.size === keys.length, `a QKD-key of ${this.link} is taken twice at once`);
     const groups = groupsByChunk(keys);
     const cut = new Set(groups.filter(({ chunk, keys: taken }) => !isWhole(chunk, taken)).map(({ chunk }) => chunk));
     for (const chunk of new Set(groups.map((group) => group.chunk))) {
@@ -122,7 +124,6 @@ export class LinkStock {
     for (const { chunk, keys: part } of groups) {
       taken.push(cut.has(chunk) ? await this.#sealParts(transaction, part) : chunk);
     }
-    const ids = new Set(keys.map(({ id }) => id));
     for (const chunk of cut) {
       await this.#reseal(
         transaction,
