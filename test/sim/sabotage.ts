@@ -108,8 +108,8 @@ export const sabotages: Readonly<Record<SabotageName, Sabotage>> = {
   "transit-keeps": {
     breaks: "transit-blank",
     async before(world, workload) {
-      const [first, transit, last] = world.nodes;
-      const key = workload.issued.find(({ initiator, target }) => initiator === first && target === last)!;
+      const transit = world.nodes[1];
+      const key = workload.issued.find(({ initiator, target }) => initiator !== transit && target !== transit)!;
       const { vault } = transit!.node!;
       const transaction = vault.transaction();
       transaction.seal([key.bytes]);

@@ -21,6 +21,12 @@ export interface IssuedKey {
   fetched: boolean;
 }
 
+/** At most `max` of the keys, spread over the run: what is searched for is searched in every text. */
+export function sampleOf(keys: readonly IssuedKey[], max: number): readonly IssuedKey[] {
+  const step = Math.ceil(keys.length / max);
+  return step <= 1 ? keys : keys.filter((_, i) => i % step === 0);
+}
+
 export interface Workload {
   readonly issued: readonly IssuedKey[];
   readonly fetchedCount: number;
