@@ -29,12 +29,12 @@ test("the same seed gives the same trace, another seed another one", async () =>
   assert.notEqual(first, other);
 });
 
-for (const [restoredNode, role] of [
-  [0, "leader"],
-  [2, "follower"],
+for (const [restoredNode, role, rateBps] of [
+  [0, "leader", 3_000_000], // many proposals: a copy that forgets one on its way is likely
+  [2, "follower", 400_000],
 ] as const) {
   test(`no pad byte is used twice while the disk of a link's ${role} is restored from older copies`, async () => {
-    const verdict = await runWorld({ seed: 13, seconds: 16, rateBps: 3_000_000, requestsPerSecond: 2, restoredNode });
+    const verdict = await runWorld({ seed: 13, seconds: 14, rateBps, requestsPerSecond: 2, restoredNode });
     // keys that the restored node had supplied may come again: the limit that the design names
     const broken = verdict.violations.filter((violation) => !violation.includes("lose-never-repeat"));
     assert.deepEqual(broken, []);
