@@ -14,6 +14,7 @@ import { createCipheriv, createDecipheriv } from "node:crypto";
 import { ByteReader, ByteWriter, hexOfBytes } from "../model/byte-layout.ts";
 import { QkdError } from "../model/errors.ts";
 import { KeyMaterial } from "../model/key-material.ts";
+import type { Logger } from "../runtime/logger.ts";
 import type { Random } from "../runtime/random.ts";
 import type { SlotChange, SlotFile } from "./slot-file.ts";
 import { deriveStoreKey } from "./store-keys.ts";
@@ -47,6 +48,7 @@ export interface KeyBagParts {
   readonly root: KeyMaterial;
   readonly storeId: string;
   readonly random: Random;
+  readonly log: Logger;
   /** The records are new: whatever the files hold belongs to no store any more, and is overwritten. */
   readonly storeIsNew: boolean;
 }
@@ -55,6 +57,9 @@ export interface KeyBagParts {
 export async function openKeyBag(parts: KeyBagParts): Promise<KeyBag> {
   const image = await parts.file.load();
   const fresh = parts.storeIsNew || image.length === 0;
+  if (fresh && !parts.storeIsNew) {
+    parts.log.error("the key bag is missing: nothing of this store's stock can be read any more, all of it is burned");
+  }
   const header = fresh ? headerOf(parts.storeId, 1) : image.slice(0, SLOT_BYTES);
   const wrapEpoch = checkHeader(header, parts.storeId);
   const nv = await loadNv(parts, wrapEpoch, fresh);
