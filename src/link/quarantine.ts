@@ -75,9 +75,6 @@ export function keyRunsOf(keys: Iterable<{ readonly id: QkdKeyId; readonly lengt
   return runs;
 }
 
-export const bytesOfRuns = (runs: readonly KeyRunRecord[]): number =>
-  runs.reduce((sum, run) => sum + run.count * run.keyBytes, 0);
-
 /** Drops the lengths: what is told to the neighbour. */
 export function idRunsOf(runs: Iterable<KeyRunRecord>): QkdKeyRun[] {
   const joined: { first: QkdKeyId; count: number }[] = [];

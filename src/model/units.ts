@@ -5,6 +5,3 @@ export const KIB = 1024;
 export const SECOND_MS = 1000;
 export const MINUTE_MS = 60 * SECOND_MS;
 export const HOUR_MS = 60 * MINUTE_MS;
-
-/** Whole bytes that hold `bits`. */
-export const bytesForBits = (bits: number): number => Math.ceil(bits / BITS_PER_BYTE);

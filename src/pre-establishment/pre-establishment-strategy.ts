@@ -25,6 +25,7 @@ export interface PoolPolicy {
   readonly highKeys: number;
 }
 
+/** The pools that one strategy plans for, in an order that stays the same. */
 export interface SupplyView {
   readonly now: MonotonicMs;
   readonly pools: readonly PoolView[];
@@ -42,6 +43,6 @@ export interface PreEstablishmentStrategy {
   readonly name: string;
   /** The stock that the strategy aims at, for the operator to see. */
   target(pool: PoolView): { readonly lowKeys: number; readonly targetKeys: number };
-  /** The same view gives the same order. */
-  plan(pool: PoolView): PlannedOrder | undefined;
+  /** The same view gives the same orders, the most urgent first: at most one for each pool. */
+  plan(view: SupplyView): readonly PlannedOrder[];
 }

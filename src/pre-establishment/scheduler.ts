@@ -10,7 +10,7 @@ import type { Bell } from "../runtime/bell.ts";
 import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { PreEstablishmentMetrics } from "./pre-establishment-metrics.ts";
-import type { PoolView, PreEstablishmentStrategy } from "./pre-establishment-strategy.ts";
+import type { PlannedOrder, PoolView, PreEstablishmentStrategy } from "./pre-establishment-strategy.ts";
 
 const PERIOD_MS = 500;
 const REFILL_DEADLINE_MS = 10_000;
@@ -73,7 +73,7 @@ export class Scheduler {
       bell.ring();
     };
     while (!signal.aborted) {
-      for (const pool of this.#parts.pools) this.#order(pool, bell, signal, failed);
+      this.#plan(bell, signal, failed);
       const cancel = this.#parts.clock.after(PERIOD_MS, () => bell.ring());
       await bell.heard(signal);
       cancel();
@@ -82,27 +82,52 @@ export class Scheduler {
     await Promise.allSettled(this.#running);
   }
 
-  /** Orders for one pool, as long as the strategy wants more and relays may start. */
-  #order(pool: OutboundPool, bell: Bell, signal: AbortSignal, failed: (reason: unknown) => void): void {
-    const state = this.#state(pool);
-    // relays under way count as held, so each turn orders only what is still missing
-    while (state.relays < RELAYS_PER_POOL_MAX && this.#parts.clock.monotonic() >= state.retryAt) {
-      const view = this.#parts.view(pool);
-      const order = this.#parts.strategy(pool).plan(view);
-      state.reason = order?.reason ?? "at or above the target";
-      if (order === undefined) return;
-      const segmentBytes = segmentsFor(this.#parts, pool, view, {
-        bytes: order.bytes,
-        relayBytesMax: state.relayBytesMax,
-      });
-      if (segmentBytes.length === 0) {
-        state.reason = `${order.reason}; waits for pad towards the first hop`;
-        return;
+  /** Lets each strategy plan for its pools, and starts what it orders, until nothing more may start. */
+  #plan(bell: Bell, signal: AbortSignal, failed: (reason: unknown) => void): void {
+    for (const [strategy, pools] of this.#poolsByStrategy()) {
+      // relays under way count as held, so each round orders only what is still missing
+      for (let started = true; started;) {
+        started = false;
+        const ready = pools.filter((pool) => this.#mayStart(pool));
+        const views = ready.map((pool) => this.#parts.view(pool));
+        const orders = strategy.plan({ now: this.#parts.clock.monotonic(), pools: views });
+        for (const [i, pool] of ready.entries()) {
+          const { target, keyClass } = views[i]!;
+          const order = orders.find((other) => other.target === target && other.keyClass === keyClass);
+          this.#state(pool).reason = order?.reason ?? "at or above the target";
+          if (order !== undefined && this.#start(pool, views[i]!, order, { bell, signal, failed })) started = true;
+        }
       }
-      const relay = this.#execute(pool, segmentBytes, bell, signal);
-      this.#running.add(relay);
-      relay.then(() => this.#running.delete(relay), failed);
     }
+  }
+
+  /** @returns false when nothing can be sent towards the first hop now */
+  #start(
+    pool: OutboundPool,
+    view: PoolView,
+    order: PlannedOrder,
+    { bell, signal, failed }: { bell: Bell; signal: AbortSignal; failed: (reason: unknown) => void },
+  ): boolean {
+    const state = this.#state(pool);
+    const limits = { bytes: order.bytes, relayBytesMax: state.relayBytesMax };
+    const segmentBytes = segmentsFor(this.#parts, pool, view, limits);
+    if (segmentBytes.length === 0) {
+      state.reason = `${order.reason}; waits for pad towards the first hop`;
+      return false;
+    }
+    const relay = this.#execute(pool, segmentBytes, bell, signal);
+    this.#running.add(relay);
+    relay.then(() => this.#running.delete(relay), failed);
+    return true;
+  }
+
+  #mayStart(pool: OutboundPool): boolean {
+    const { relays, retryAt } = this.#state(pool);
+    return relays < RELAYS_PER_POOL_MAX && this.#parts.clock.monotonic() >= retryAt;
+  }
+
+  #poolsByStrategy(): ReadonlyMap<PreEstablishmentStrategy, readonly OutboundPool[]> {
+    return Map.groupBy(this.#parts.pools, (pool) => this.#parts.strategy(pool));
   }
 
   async #execute(pool: OutboundPool, segmentBytes: readonly number[], bell: Bell, signal: AbortSignal): Promise<void> {

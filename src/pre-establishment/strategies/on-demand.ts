@@ -4,5 +4,5 @@ import type { PreEstablishmentStrategy } from "../pre-establishment-strategy.ts"
 export const onDemand: PreEstablishmentStrategy = {
   name: "on-demand",
   target: () => ({ lowKeys: 0, targetKeys: 0 }),
-  plan: () => undefined,
+  plan: () => [],
 };

@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { KeyClass, NodeId } from "../../../src/model/ids.ts";
-import type { PoolView } from "../../../src/pre-establishment/pre-establishment-strategy.ts";
+import type {
+  PlannedOrder,
+  PoolView,
+  PreEstablishmentStrategy,
+} from "../../../src/pre-establishment/pre-establishment-strategy.ts";
 import { strategies } from "../../../src/pre-establishment/strategies/index.ts";
 import { onDemand } from "../../../src/pre-establishment/strategies/on-demand.ts";
 import { staticWatermark } from "../../../src/pre-establishment/strategies/static-watermark.ts";
@@ -19,17 +23,20 @@ const view = (change: Partial<PoolView> = {}): PoolView => ({
   ...change,
 });
 
+const orderFor = (strategy: PreEstablishmentStrategy, pool: PoolView): PlannedOrder | undefined =>
+  strategy.plan({ now: 0, pools: [pool] })[0];
+
 describe("static-watermark", () => {
   it("orders nothing at the low mark, and below it all that the high mark lacks", () => {
-    assert.equal(staticWatermark.plan(view({ stockBytes: 320 })), undefined);
-    const order = staticWatermark.plan(view({ stockBytes: 319 }));
+    assert.equal(orderFor(staticWatermark, view({ stockBytes: 320 })), undefined);
+    const order = orderFor(staticWatermark, view({ stockBytes: 319 }));
     assert.equal(order?.bytes, 640 - 319);
     assert.match(order.reason, /9 keys .* low mark of 10/);
   });
 
   it("counts what is under way as held, and goes on with a refill until the high mark", () => {
-    assert.equal(staticWatermark.plan(view({ stockBytes: 320, inFlightBytes: 160 }))?.bytes, 160);
-    assert.equal(staticWatermark.plan(view({ stockBytes: 320, inFlightBytes: 320 })), undefined);
+    assert.equal(orderFor(staticWatermark, view({ stockBytes: 320, inFlightBytes: 160 }))?.bytes, 160);
+    assert.equal(orderFor(staticWatermark, view({ stockBytes: 320, inFlightBytes: 320 })), undefined);
   });
 });
 
@@ -53,8 +60,8 @@ describe("every strategy", () => {
       assert.equal(strategy.name, name);
       fc.assert(
         fc.property(views, (given) => {
-          const order = strategy.plan(given);
-          assert.deepEqual(strategy.plan(given), order);
+          const order = orderFor(strategy, given);
+          assert.deepEqual(orderFor(strategy, given), order);
           if (order === undefined) return;
           assert.deepEqual([order.target, order.keyClass], [given.target, given.keyClass]);
           const { targetKeys } = strategy.target(given);
@@ -68,7 +75,7 @@ describe("every strategy", () => {
   }
 
   it("on-demand prepares nothing", () => {
-    assert.equal(onDemand.plan(view()), undefined);
+    assert.equal(orderFor(onDemand, view()), undefined);
     assert.deepEqual(onDemand.target(view()), { lowKeys: 0, targetKeys: 0 });
   });
 });
