@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { decodeManifest, encodeManifest } from "../../../src/link/manifest.ts";
 import { Proposer } from "../../../src/link/proposer.ts";
 import { ProposalAnswerer } from "../../../src/link/proposal-answerer.ts";
 import { idRunsOf } from "../../../src/link/quarantine.ts";
@@ -176,6 +177,32 @@ describe("agreement on a segment", () => {
     }
     assert.deepEqual(ends.follower.vault.ledger.balances(LEDGER), balances);
     assert.equal(await settle(ends, proposal), "agreed");
+  });
+
+  it("a proposal whose manifest names one key twice is stale, burns nothing, and ends nothing", async () => {
+    const ends = await openEnds();
+    for (const end of [ends.leader, ends.follower]) await store(end, moduleKeys(0, 64, 64));
+    ends.announce();
+    await ends.proposer.propose();
+    const proposal = proposalOf(ends);
+    const balances = ends.follower.vault.ledger.balances(LEDGER);
+    const manifest = decodeManifest(proposal.manifest);
+    const { first } = manifest.runs[0]!;
+    for (const runs of [
+      [...manifest.runs, { first, count: 1 }],
+      [
+        { first, count: 1 },
+        { first, count: 1 },
+      ],
+    ]) {
+      await answer(ends, { ...proposal, manifest: encodeManifest({ ...manifest, runs }) });
+      const [message] = ends.follower.sent.splice(0);
+      assert.ok(message?.kind === "disagreement");
+      assert.deepEqual([message.reason, message.missing], ["stale", []]);
+    }
+    assert.deepEqual(ends.follower.vault.ledger.balances(LEDGER), balances);
+    assert.equal(ends.follower.stock.quarantine.size, 64);
+    assert.equal(await settle(ends, proposal), "agreed", "the same name, honestly, is not stale");
   });
 
   it("goes on when short keys and keys as long as a segment come mixed", async () => {

@@ -72,6 +72,22 @@ describe("stock of a link", () => {
     assert.ok(!(await quarantined(end)).includes(before!), "the cut chunk is no more");
   });
 
+  it("stores a segment in the order of its manifest, also where that names a chunk's keys in another order", async () => {
+    const end = await openLinkEnd("follower");
+    await store(end, moduleKeys(0, 4, 256));
+    await store(end, moduleKeys(4, 2, 256));
+    const wanted = [...ids(2, 2), ...ids(5, 1), ...ids(0, 2), ...ids(4, 1)];
+    using verified = await end.stock.readKeys(wanted.map((id) => end.stock.quarantine.get(id)!));
+    await propose(end, wanted);
+    const stored = await bytesOf(end);
+    assert.deepEqual(stored, expected(wanted, 256));
+    assert.deepEqual(
+      verified.expose((bytes) => bytes.slice()),
+      stored,
+    );
+    assert.equal(end.stock.quarantine.size, 0);
+  });
+
   it("gives keys back to quarantine when a proposal is refused, but for those that are burned", async () => {
     const end = await openLinkEnd("leader");
     await store(end, moduleKeys(0, 4, 64));
