@@ -24,6 +24,7 @@ import { CHUNK_NONCE, CHUNK_PREFIX, CHUNK_TAG_BYTES, CHUNK_VERSION, chunkContext
 import { JOURNAL_RING, WriteQueue } from "./write-queue.ts";
 
 const META = "meta";
+const LIVES = "lives";
 const LEDGER_PREFIX = "ledger/";
 const JOURNAL_PREFIX = "journal/";
 
@@ -45,9 +46,10 @@ interface Meta {
   readonly storeId: string;
   readonly epoch: number;
   readonly journal: number;
-  /** Earlier lives: epoch, and the journal number at which it ended on this disk. The newest last. */
-  readonly lives: readonly (readonly [epoch: number, journal: number])[];
 }
+
+/** Earlier lives: epoch, and the journal number at which it ended on this disk. The newest last. Written once a start. */
+type Lives = readonly (readonly [epoch: number, journal: number])[];
 
 /** Lives whose ends are remembered: a mark of an older one is taken as it is. */
 const LIVES_KEPT = 256;
@@ -76,9 +78,11 @@ export async function openKeyVault(parts: KeyVaultParts): Promise<KeyVault> {
     ledger.restore(name.slice(LEDGER_PREFIX.length), decodeRecord(mac, name, record) as unknown as Partial<Balances>);
   }
   ledger.takeChanged();
-  const lives = meta === undefined ? [] : [...meta.lives, [meta.epoch, journal] as const].slice(-LIVES_KEPT);
+  const before = await parts.database.get(LIVES);
+  const known = before === undefined ? [] : (decodeRecord(mac, LIVES, before) as unknown as Lives);
+  const lives = meta === undefined ? [] : [...known, [meta.epoch, journal] as const].slice(-LIVES_KEPT);
   const vault = new KeyVault(parts, { lives, storeId, epoch, journal, mac, keyBag, ledger });
-  await vault.commit(vault.transaction()); // the new epoch is durable before any segment is named in it
+  await vault.commit(vault.transaction().put(LIVES, lives)); // the new epoch is durable before any segment is named in it
   return vault;
 }
 
@@ -93,7 +97,7 @@ export class KeyVault {
   readonly markMac: StoreMac;
   readonly #parts: KeyVaultParts;
   readonly #mac: StoreMac;
-  readonly #lives: Meta["lives"];
+  readonly #lives: Lives;
   readonly #keyBag: KeyBag;
   readonly #queue: WriteQueue;
   readonly #claimed = new Set<ChunkName>();
@@ -103,7 +107,8 @@ export class KeyVault {
 
   constructor(
     parts: KeyVaultParts,
-    opened: Pick<Meta, "storeId" | "epoch" | "journal" | "lives"> & {
+    opened: Pick<Meta, "storeId" | "epoch" | "journal"> & {
+      readonly lives: Lives;
       readonly mac: StoreMac;
       readonly keyBag: KeyBag;
       readonly ledger: Ledger;
@@ -228,7 +233,7 @@ export class KeyVault {
   }
 
   #closingRecords(journal: number, changed: readonly LedgerOwner[]): readonly RecordOperation[] {
-    const meta: Meta = { schema: SCHEMA, storeId: this.storeId, epoch: this.epoch, journal, lives: this.#lives };
+    const meta: Meta = { schema: SCHEMA, storeId: this.storeId, epoch: this.epoch, journal };
     const records: (readonly [string, RecordValue])[] = [
       [META, meta as unknown as RecordValue],
       [journalRecord(journal), journal],
