@@ -10,7 +10,7 @@ import {
 } from "../model/ids.ts";
 import { type QkdKeyRun, idAfter } from "../model/qkd-key-runs.ts";
 import type { SegmentRun } from "../model/segment-runs.ts";
-import type { PeerMessage, PoolHolding, RelayAnswer } from "../peer/peer-messages.ts";
+import type { PeerMessage, PoolHolding, RelayAnswer, RelayReservationAnswer } from "../peer/peer-messages.ts";
 import {
   type FieldType,
   bytes,
@@ -143,6 +143,18 @@ const pools = (number: number) => repeated(number, poolHolding, POOLS_MAX);
 
 const checkPools = (holdings: readonly PoolHolding[]): void => checkRuns(holdings.flatMap(({ segments }) => segments));
 
+type Refusal = Omit<Extract<RelayAnswer["outcome"], { kind: "refused" }>, "kind">;
+
+const refused = message<Refusal>("RelayRefused", {
+  reason: field(1, choice({ "no-pad": 1, busy: 2, unreachable: 3, "tag-wrong": 4, deadline: 5, "not-admitted": 6 })),
+  atHop: field(2, nodeId),
+});
+
+const reservationOutcome = oneOf<RelayReservationAnswer["outcome"]>("ReservationOutcome", {
+  granted: [1, message("ReservationGranted", {})],
+  refused: [2, refused],
+});
+
 const outcome = oneOf<RelayAnswer["outcome"]>("RelayOutcome", {
   established: [
     1,
@@ -151,16 +163,7 @@ const outcome = oneOf<RelayAnswer["outcome"]>("RelayOutcome", {
       incarnation: field(2, incarnation),
     }),
   ],
-  refused: [
-    2,
-    message("RelayRefused", {
-      reason: field(
-        1,
-        choice({ "no-pad": 1, busy: 2, unreachable: 3, "tag-wrong": 4, deadline: 5, "not-admitted": 6 }),
-      ),
-      atHop: field(2, nodeId),
-    }),
-  ],
+  refused: [2, refused],
 });
 
 const ENVELOPE = oneOf<Envelope>("Envelope", {
@@ -235,6 +238,21 @@ const ENVELOPE = oneOf<Envelope>("Envelope", {
         }),
       ),
     }),
+  ],
+  "relay-reservation": [
+    16,
+    message("RelayReservation", {
+      relay: field(1, relayId),
+      origin: field(2, nodeId),
+      keyClass: field(3, keyClass),
+      route: repeated(4, nodeId, ROUTE_NODES_MAX),
+      totalBytes: field(5, uint),
+      urgency: field(6, choice({ "on-demand": 1, refill: 2 })),
+    }),
+  ],
+  "relay-reservation-answer": [
+    17,
+    message("RelayReservationAnswer", { relay: field(1, relayId), outcome: field(2, reservationOutcome) }),
   ],
   "session-ending": [15, message("SessionEnding", { reason: field(1, reason) })],
 });

@@ -7,7 +7,15 @@ import type {
   QkdModuleStatus,
 } from "../driver/qkd-driver.ts";
 import { linkEnds, linkIdBetween, type Incarnation, type LinkId, type NodeId } from "../model/ids.ts";
-import type { Control, Frame, Hello, PeerMessage, RelayAnswer } from "../peer/peer-messages.ts";
+import type {
+  Control,
+  Frame,
+  Hello,
+  PeerMessage,
+  RelayAnswer,
+  RelayReservation,
+  RelayReservationAnswer,
+} from "../peer/peer-messages.ts";
 import type { PeerSession, PeerTransport } from "../peer/peer-transport.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -49,6 +57,8 @@ export interface QkdLinkParts {
 export interface LinkListener {
   frame(link: QkdLink, frame: Frame): void;
   relayAnswer(link: QkdLink, answer: RelayAnswer): void;
+  relayReservation(link: QkdLink, request: RelayReservation): void;
+  relayReservationAnswer(link: QkdLink, answer: RelayReservationAnswer): void;
   control(link: QkdLink, control: Control): void;
   /** More pad may be spent towards the neighbour than before. */
   padsAvailable(link: QkdLink): void;
@@ -254,6 +264,12 @@ class OpenQkdLink implements QkdLink {
         return true;
       case "relay-answer":
         this.#listener.relayAnswer(this, message);
+        return true;
+      case "relay-reservation":
+        this.#listener.relayReservation(this, message);
+        return true;
+      case "relay-reservation-answer":
+        this.#listener.relayReservationAnswer(this, message);
         return true;
       case "control":
         this.#listener.control(this, message);

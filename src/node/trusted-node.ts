@@ -9,10 +9,12 @@ import { Scheduler } from "../pre-establishment/scheduler.ts";
 import { strategies } from "../pre-establishment/strategies/index.ts";
 import { createKeyRelay, type KeyRelay } from "../relay/key-relay.ts";
 import type { OutboundPool } from "../relay/outbound-pool.ts";
+import { PadReservations } from "../relay/pad-reservations.ts";
 import { openPoolDirectory, type PoolDirectory } from "../relay/pool-directory.ts";
 import { RelayControl } from "../relay/relay-control.ts";
 import { RelayHop } from "../relay/relay-hop.ts";
 import { createRelayMetrics } from "../relay/relay-metrics.ts";
+import { ReservationHop } from "../relay/reservation-hop.ts";
 import { Bell } from "../runtime/bell.ts";
 import { randomName } from "../runtime/random.ts";
 import type { Scope } from "../runtime/scope.ts";
@@ -83,6 +85,8 @@ class OpenNode implements TrustedNode {
   readonly #router: Router;
   readonly #byNeighbour = new Map<NodeId, QkdLink>();
   readonly #hop: RelayHop;
+  readonly #reservations: PadReservations;
+  readonly #reservationHop: ReservationHop;
   readonly #control: RelayControl;
   readonly #demand: DemandMeter;
   readonly #planner = new Bell();
@@ -110,11 +114,14 @@ class OpenNode implements TrustedNode {
     this.#router = router;
     const shared = { self: config.node, incarnation: this.incarnation, links: this.#byNeighbour, clock, random, log };
     const relayMetrics = createRelayMetrics(metrics);
-    const relayParts = { ...shared, router, pools, metrics: relayMetrics };
+    this.#reservations = new PadReservations(clock, (link) => this.relay.padsAvailable(link));
+    const relayParts = { ...shared, router, pools, reservations: this.#reservations, metrics: relayMetrics };
+    const { inboundPoolBytesMax } = config;
     const pool: (target: NodeId, keyClass: OutboundPool["id"]["keyClass"]) => OutboundPool | undefined = (...id) =>
       pools.outboundPool(...id);
     this.relay = createKeyRelay({ ...relayParts, pool, keyLifetimeMs: config.keyLifetimeMs });
-    this.#hop = new RelayHop({ ...relayParts, inboundPoolBytesMax: config.inboundPoolBytesMax });
+    this.#hop = new RelayHop({ ...relayParts, inboundPoolBytesMax });
+    this.#reservationHop = new ReservationHop({ ...relayParts, inboundPoolBytesMax });
     this.#control = new RelayControl(relayParts);
     const onDemand = createOnDemand(this.relay, this.#planner, log);
     const { storedKeysMax, uuidVersion } = config.supply;
@@ -168,7 +175,7 @@ class OpenNode implements TrustedNode {
       policy:
         this.#config.policies.find((other) => other.remote === target && other.keyClass === keyClass) ??
         this.#config.policy,
-      reachableBytes: link?.padBytesAvailable() ?? 0,
+      reachableBytes: link === undefined ? 0 : this.#reservations.freeBytes(link, "refill"),
     };
   }
 
@@ -213,6 +220,7 @@ class OpenNode implements TrustedNode {
     scope.defer("pools", () => {
       for (const pool of [...this.pools.outbound, ...this.pools.inbound]) pool.close();
       this.#hop.close();
+      this.#reservationHop.close();
     });
     scope.spawn("pre-establishment", (signal) => this.scheduler.run(this.#planner, signal));
     scope.spawn("control", (signal) => this.#every(CONTROL_PERIOD_MS, signal, () => this.#control.tellAll()));
@@ -224,6 +232,9 @@ class OpenNode implements TrustedNode {
     return {
       frame: (link, frame) => this.#hop.frame(link, frame),
       relayAnswer: (link, answer) => void (this.relay.answer(link, answer) || this.#hop.answer(link, answer)),
+      relayReservation: (link, request) => this.#reservationHop.request(link, request),
+      relayReservationAnswer: (link, answer) =>
+        void (this.relay.reservationAnswer(link, answer) || this.#reservationHop.answer(link, answer)),
       control: (link, control) => {
         this.#control.receive(link, control).catch((failure: unknown) => this.#ports.onFatal(failure as Error));
       },
@@ -234,6 +245,8 @@ class OpenNode implements TrustedNode {
       down: (link) => {
         this.relay.down(link);
         this.#hop.down(link);
+        this.#reservationHop.down(link);
+        this.#reservations.down(link);
       },
     };
   }

@@ -5,7 +5,7 @@
  * carries a one-time tag (`tag` below) or a proof. Whatever is not under a tag may be believed only where a lie costs
  * stock, never secrecy. Key material appears in none of them: `Frame.bytes` holds ciphertext.
  */
-import type { Incarnation, NodeId, QkdKeyId, RelayId, SegmentName } from "../model/ids.ts";
+import type { Incarnation, KeyClass, NodeId, QkdKeyId, RelayId, SegmentName } from "../model/ids.ts";
 import type { QkdKeyRun } from "../model/qkd-key-runs.ts";
 import type { SegmentRun } from "../model/segment-runs.ts";
 
@@ -117,6 +117,31 @@ export interface RelayAnswer {
     | { readonly kind: "refused"; readonly reason: RelayRefusal; readonly atHop: NodeId };
 }
 
+/**
+ * Asks each hop to keep pad for a relay that is to come, and its destination whether it has room. Untagged: it spends
+ * nothing, and whoever lies here can make others wait, for a bounded time.
+ */
+export interface RelayReservation {
+  readonly kind: "relay-reservation";
+  /** The name that the relay will have. */
+  readonly relay: RelayId;
+  readonly origin: NodeId;
+  readonly keyClass: KeyClass;
+  /** Nodes still to visit, the receiver first; the last is the destination. */
+  readonly route: readonly NodeId[];
+  readonly totalBytes: number;
+  /** On-demand relays may take the pad that was reserved for refilling. */
+  readonly urgency: "on-demand" | "refill";
+}
+
+/** Back along the route: all hops keep the pad, or none does. */
+export interface RelayReservationAnswer {
+  readonly kind: "relay-reservation-answer";
+  readonly relay: RelayId;
+  readonly outcome:
+    { readonly kind: "granted" } | { readonly kind: "refused"; readonly reason: RelayRefusal; readonly atHop: NodeId };
+}
+
 /** End-to-end control, passed on along a route by nodes that do not look into it. It can only burn. */
 export interface Control {
   readonly kind: "control";
@@ -149,4 +174,6 @@ export type PeerMessage =
   | SegmentClosing
   | Frame
   | RelayAnswer
+  | RelayReservation
+  | RelayReservationAnswer
   | Control;

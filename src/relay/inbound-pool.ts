@@ -20,6 +20,8 @@ import { PoolSegments, usedBytes } from "./pool-segments.ts";
 /** The target keeps segments this long after expiry: the initiator's wall clock may be behind. */
 const EXPIRY_SKEW_MS = MINUTE_MS;
 const CACHED_SEGMENTS_MAX = 16;
+/** What initiators may make this node keep, in number. */
+const POOL_SEGMENTS_MAX = 16_384;
 
 export interface KeyRange {
   readonly segment: SegmentName;
@@ -78,8 +80,9 @@ export class InboundPool {
     return segmentRunsOf(this.#segments.names());
   }
 
-  get segmentCount(): number {
-    return this.#segments.count;
+  /** A neighbour cannot fill our disk. */
+  isFull(bytesMax: number): boolean {
+    return this.stockBytes > bytesMax || this.#segments.count >= POOL_SEGMENTS_MAX;
   }
 
   has(name: SegmentName): boolean {

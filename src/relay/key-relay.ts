@@ -8,13 +8,14 @@ import { QkdError } from "../model/errors.ts";
 import type { KeyClass, NodeId, RelayId } from "../model/ids.ts";
 import { KeyMaterial } from "../model/key-material.ts";
 import type { QkdLink } from "../link/qkd-link.ts";
-import type { RelayAnswer, RelayRefusal } from "../peer/peer-messages.ts";
-import { Bell } from "../runtime/bell.ts";
+import type { RelayAnswer, RelayRefusal, RelayReservationAnswer } from "../peer/peer-messages.ts";
 import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { randomName, type Random } from "../runtime/random.ts";
 import type { Route, Router } from "../topology/router.ts";
 import type { OutboundPool } from "./outbound-pool.ts";
+import { PadQueue } from "./pad-queue.ts";
+import { RESERVATION_MS, type PadReservations, type RelayUrgency } from "./pad-reservations.ts";
 import {
   encodeRelayHeader,
   encodeRelayPlan,
@@ -28,13 +29,8 @@ import {
 import type { RelayMetrics } from "./relay-metrics.ts";
 import { relayProofVerifies } from "./relay-proof.ts";
 
-/** What a frame costs in pad beyond its payload, and room for a relay that has to be split over segments. */
-const FRAME_OVERHEAD_BYTES = 64;
 const RELAYS_IN_FLIGHT_MAX = 64;
 const FRAME_PAYLOAD_BYTES_MAX = 60_000;
-
-/** on-demand: someone waits for it. refill: ahead of need. On-demand overtakes all refilling. */
-export type RelayUrgency = "on-demand" | "refill";
 
 export interface RelayOrder {
   readonly target: NodeId;
@@ -54,6 +50,7 @@ export interface KeyRelay {
   /** @throws QkdError KEY_UNKNOWN when there is no pool for the target and class */
   establish(order: RelayOrder, deadline: AbortSignal): Promise<RelayOutcome>;
   answer(link: QkdLink, answer: RelayAnswer): boolean;
+  reservationAnswer(link: QkdLink, answer: RelayReservationAnswer): boolean;
   padsAvailable(link: QkdLink): void;
   down(link: QkdLink): void;
   /** Bytes that relays under way will bring a pool. */
@@ -64,6 +61,7 @@ export interface KeyRelayParts {
   readonly self: NodeId;
   readonly router: Router;
   readonly links: ReadonlyMap<NodeId, QkdLink>;
+  readonly reservations: PadReservations;
   readonly pool: (target: NodeId, keyClass: KeyClass) => OutboundPool | undefined;
   readonly clock: Clock;
   readonly random: Random;
@@ -72,10 +70,22 @@ export interface KeyRelayParts {
   readonly keyLifetimeMs: number;
 }
 
+/** What is awaited of the next hop, by the name of the relay. */
+interface Awaited<Outcome> {
+  readonly link: QkdLink;
+  readonly settle: (outcome: Outcome | Refused) => void;
+}
+
+type Refused = Extract<RelayAnswer["outcome"], { kind: "refused" }>;
+
 interface Attempt {
   readonly relay: RelayId;
+  readonly order: RelayOrder;
+  readonly pool: OutboundPool;
+  readonly route: Route;
   readonly link: QkdLink;
-  readonly settle: (answer: RelayAnswer["outcome"]) => void;
+  readonly totalBytes: number;
+  readonly carriesIdSecret: boolean;
 }
 
 export function createKeyRelay(parts: KeyRelayParts): KeyRelay {
@@ -84,15 +94,16 @@ export function createKeyRelay(parts: KeyRelayParts): KeyRelay {
 
 class OriginRelay implements KeyRelay {
   readonly #parts: KeyRelayParts;
-  readonly #attempts = new Map<RelayId, Attempt>();
-  /** Those who wait for pad towards a neighbour, on-demand first. */
-  readonly #queues = new Map<QkdLink, { readonly urgency: RelayUrgency; readonly bell: Bell }[]>();
+  readonly #attempts = new Map<RelayId, Awaited<RelayAnswer["outcome"]>>();
+  readonly #reserving = new Map<RelayId, Awaited<RelayReservationAnswer["outcome"]>>();
+  readonly #queue: PadQueue;
   readonly #inFlight = new Map<string, number>();
   /** Pools whose first relay of this epoch, which brings the id secret, is under way. */
   readonly #founding = new Map<OutboundPool, Promise<unknown>>();
 
   constructor(parts: KeyRelayParts) {
     this.#parts = parts;
+    this.#queue = new PadQueue(parts.reservations);
   }
 
   async establish(order: RelayOrder, deadline: AbortSignal): Promise<RelayOutcome> {
@@ -119,15 +130,22 @@ class OriginRelay implements KeyRelay {
     return true;
   }
 
+  reservationAnswer(link: QkdLink, { relay, outcome }: RelayReservationAnswer): boolean {
+    const asked = this.#reserving.get(relay);
+    if (asked?.link !== link) return false;
+    asked.settle(outcome);
+    return true;
+  }
+
   padsAvailable(link: QkdLink): void {
-    this.#queues.get(link)?.[0]?.bell.ring();
+    this.#queue.padsAvailable(link);
   }
 
   down(link: QkdLink): void {
-    for (const attempt of [...this.#attempts.values()]) {
-      if (attempt.link === link) attempt.settle(refusal("unreachable", this.#parts.self));
+    for (const awaited of [...this.#attempts.values(), ...this.#reserving.values()]) {
+      if (awaited.link === link) awaited.settle(refusal("unreachable", this.#parts.self));
     }
-    for (const { bell } of this.#queues.get(link) ?? []) bell.ring();
+    this.#queue.down(link);
   }
 
   /** The relay that brings a pool its id secret goes alone; all others wait for it. */
@@ -157,70 +175,69 @@ class OriginRelay implements KeyRelay {
     if (route === undefined) return { kind: "no-route" };
     const link = links.get(route[0]);
     if (link?.up !== true) return refusedHere("unreachable", self);
-    const plan = this.#plan(order, pool, route);
-    const totalBytes = payloadBytesOf(plan);
-    if (totalBytes > RELAY_BYTES_MAX || this.#attempts.size >= RELAYS_IN_FLIGHT_MAX) return refusedHere("busy", self);
-    const send = (): Promise<RelayOutcome> => this.#sendAndWait(plan, pool, link, totalBytes, deadline);
-    const sent = await this.#whenPadAllows(link, totalBytes, order.urgency, deadline, send);
-    return sent === undefined ? refusedHere(link.up ? "no-pad" : "unreachable", self) : await sent.outcome;
+    const carriesIdSecret = !pool.hasIdSecret;
+    const totalBytes = payloadBytesOf({ segments: sizesOf(order), carriesIdSecret });
+    const underWay = this.#attempts.size + this.#reserving.size;
+    if (totalBytes > RELAY_BYTES_MAX || underWay >= RELAYS_IN_FLIGHT_MAX) return refusedHere("busy", self);
+    const relay = randomName(this.#parts.random, 16) as RelayId;
+    const attempt = { relay, order, pool, route, link, totalBytes, carriesIdSecret };
+    const demand = { bytes: totalBytes, urgency: order.urgency };
+    const refused = await this.#queue.reserve(relay, link, demand, deadline);
+    if (refused !== undefined) return refusedHere(refused, self);
+    try {
+      const reserved = route.length === 1 ? GRANTED : await this.#reserveOnward(attempt, deadline);
+      return reserved.kind === "granted" ? await this.#sendAndWait(attempt, deadline) : reserved;
+    } finally {
+      this.#parts.reservations.release(relay);
+    }
   }
 
-  #plan(order: RelayOrder, pool: OutboundPool, route: Route): RelayPlan {
+  /** Asks all hops to keep pad: a route that cannot carry the relay costs none then. */
+  async #reserveOnward(
+    { relay, order, route, link, totalBytes }: Attempt,
+    deadline: AbortSignal,
+  ): Promise<RelayReservationAnswer["outcome"]> {
+    const { clock, self } = this.#parts;
+    const { promise, resolve } = Promise.withResolvers<RelayReservationAnswer["outcome"]>();
+    const giveUp = (): void => resolve(refusal("deadline", self));
+    const { keyClass, urgency } = order;
+    const request = { kind: "relay-reservation", relay, origin: self, keyClass, route, totalBytes, urgency } as const;
+    if (!link.send(request)) return refusal("busy", self);
+    this.#reserving.set(relay, { link, settle: resolve });
+    const cancelTimer = clock.after(RESERVATION_MS, giveUp);
+    deadline.addEventListener("abort", giveUp, { once: true });
+    try {
+      return await promise;
+    } finally {
+      this.#reserving.delete(relay);
+      cancelTimer();
+      deadline.removeEventListener("abort", giveUp);
+    }
+  }
+
+  #plan({ order, pool, route, carriesIdSecret }: Attempt): RelayPlan {
     const expiresAt = Math.floor(this.#parts.clock.wall() + this.#parts.keyLifetimeMs);
     const names = pool.nextNames(order.segmentBytes.length);
     const segments = order.segmentBytes.map((lengthBytes, i) => ({ name: names[i]!, lengthBytes, expiresAt }));
     const { self } = this.#parts;
-    const carriesIdSecret = !pool.hasIdSecret;
     return { origin: self, route, keyClass: order.keyClass, carriesIdSecret, segments, live: pool.liveRuns() };
   }
 
-  /**
-   * Only the origin queues. `send` spends the pad before it returns, so that nobody else is told of the same pad.
-   *
-   * @returns undefined when the deadline came, or the link went, first
-   */
-  async #whenPadAllows(
-    link: QkdLink,
-    bytes: number,
-    urgency: RelayUrgency,
-    deadline: AbortSignal,
-    send: () => Promise<RelayOutcome>,
-  ): Promise<{ readonly outcome: Promise<RelayOutcome> } | undefined> {
-    const queue = this.#queues.get(link) ?? [];
-    this.#queues.set(link, queue);
-    const place = { urgency, bell: new Bell() };
-    const behind = queue.findIndex((other) => urgency === "on-demand" && other.urgency === "refill");
-    queue.splice(behind < 0 ? queue.length : behind, 0, place);
-    try {
-      for (;;) {
-        if (deadline.aborted || !link.up) return undefined;
-        if (queue[0] === place && link.padBytesAvailable() >= bytes + FRAME_OVERHEAD_BYTES) return { outcome: send() };
-        await place.bell.heard(deadline);
-      }
-    } finally {
-      queue.splice(queue.indexOf(place), 1);
-      queue[0]?.bell.ring();
-    }
-  }
-
-  async #sendAndWait(
-    plan: RelayPlan,
-    pool: OutboundPool,
-    link: QkdLink,
-    totalBytes: number,
-    deadline: AbortSignal,
-  ): Promise<RelayOutcome> {
-    const { clock, random, metrics, self, log } = this.#parts;
-    const relay = randomName(random, 16) as RelayId;
+  async #sendAndWait(attempt: Attempt, deadline: AbortSignal): Promise<RelayOutcome> {
+    const { clock, metrics, self, log, reservations } = this.#parts;
+    const { relay, link, pool, totalBytes } = attempt;
+    const plan = this.#plan(attempt);
     const planBytes = encodeRelayPlan(plan);
     const { promise, resolve } = Promise.withResolvers<RelayAnswer["outcome"]>();
-    this.#attempts.set(relay, { relay, link, settle: resolve });
+    this.#attempts.set(relay, { link, settle: resolve });
     const startedAt = clock.monotonic();
     const giveUp = (): void => resolve(refusal("deadline", self));
     deadline.addEventListener("abort", giveUp, { once: true });
     using payload = KeyMaterial.allocate(totalBytes);
     try {
-      if (!this.#send(relay, planBytes, payload, link)) resolve(refusal("busy", self));
+      if (deadline.aborted) resolve(refusal("deadline", self));
+      else if (!this.#send(relay, planBytes, payload, link)) resolve(refusal("busy", self));
+      reservations.release(relay); // its pad is spent
       const outcome = await promise;
       const result = await this.#conclude(outcome, plan, planBytes, payload, pool);
       metrics.relays.add({ role: "origin", result: result.kind === "refused" ? result.reason : result.kind });
@@ -305,6 +322,11 @@ export function splitPayload(
 
 const poolName = (target: NodeId, keyClass: KeyClass): string => `${target}/${keyClass}`;
 
-const refusal = (reason: RelayRefusal, atHop: NodeId): RelayAnswer["outcome"] => ({ kind: "refused", reason, atHop });
+const GRANTED = { kind: "granted" } as const;
+
+const sizesOf = ({ segmentBytes }: RelayOrder): { readonly lengthBytes: number }[] =>
+  segmentBytes.map((lengthBytes) => ({ lengthBytes }));
+
+const refusal = (reason: RelayRefusal, atHop: NodeId): Refused => ({ kind: "refused", reason, atHop });
 
 const refusedHere = (reason: RelayRefusal, atHop: NodeId): RelayOutcome => ({ kind: "refused", reason, atHop });

@@ -135,7 +135,10 @@ export function decodeRelayPlan(bytes: Uint8Array): RelayPlan {
 }
 
 /** What the plan's payload has to measure. */
-export function payloadBytesOf(plan: Pick<RelayPlan, "carriesIdSecret" | "segments">): number {
+export function payloadBytesOf(plan: {
+  readonly carriesIdSecret: boolean;
+  readonly segments: readonly Pick<PlannedSegment, "lengthBytes">[];
+}): number {
   const segments = plan.segments.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
   return PROOF_KEY_BYTES + (plan.carriesIdSecret ? ID_SECRET_BYTES : 0) + segments;
 }

@@ -15,6 +15,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { readFrame } from "../link/hop-frame.ts";
 import { splitPayload, TIME_LEFT_MS } from "./key-relay.ts";
+import type { PadReservations } from "./pad-reservations.ts";
 import type { PoolDirectory } from "./pool-directory.ts";
 import {
   decodeRelayHeader,
@@ -29,17 +30,15 @@ import type { RelayMetrics } from "./relay-metrics.ts";
 import { relayProof } from "./relay-proof.ts";
 
 const RELAYS_AT_ONCE_MAX = 128;
-/** What an origin may make this node keep: in number, and in time. */
-const POOL_SEGMENTS_MAX = 16_384;
+/** How long an origin may make this node keep its key. */
 const KEY_LIFE_MAX_MS = 400 * 24 * HOUR_MS;
-/** Pad that frames need beyond the payload, per relay: tags, and a split over segments. */
-const OVERHEAD_BYTES = 64;
 
 export interface RelayHopParts {
   readonly self: NodeId;
   readonly incarnation: Incarnation;
   readonly links: ReadonlyMap<NodeId, QkdLink>;
   readonly pools: PoolDirectory;
+  readonly reservations: PadReservations;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: RelayMetrics;
@@ -140,7 +139,7 @@ export class RelayHop {
         ? "busy"
         : next === undefined
           ? this.#refusalHere(plan)
-          : this.#refusalOnward(next, header.totalBytes);
+          : this.#refusalOnward(header.relay, next, header.totalBytes);
     if (refused !== undefined) {
       this.#answerRefused(link, header.relay, refused);
       return undefined;
@@ -163,11 +162,12 @@ export class RelayHop {
     return passage;
   }
 
-  #refusalOnward(next: NodeId, totalBytes: number): RelayRefusal | undefined {
+  /** Claims the pad towards the next hop, or says why not. */
+  #refusalOnward(relay: RelayId, next: NodeId, totalBytes: number): RelayRefusal | undefined {
     const link = this.#parts.links.get(next);
     if (link === undefined) return "not-admitted";
     if (!link.up) return "unreachable";
-    return link.padBytesAvailable() < totalBytes + OVERHEAD_BYTES ? "no-pad" : undefined;
+    return this.#parts.reservations.claim(relay, link, totalBytes) ? undefined : "no-pad";
   }
 
   #refusalHere(plan: RelayPlan): RelayRefusal | undefined {
@@ -178,8 +178,7 @@ export class RelayHop {
     const named = plan.carriesIdSecret || [...epochs].every((epoch) => pool.epochs().includes(epoch));
     if (!named) return "not-admitted"; // no key id of theirs could be read here: our holdings tell the origin
     if (epochs.size > 1 || plan.segments.some(({ expiresAt }) => expiresAt > lifeMax)) return "not-admitted";
-    const full = pool.stockBytes > this.#parts.inboundPoolBytesMax || pool.segmentCount >= POOL_SEGMENTS_MAX;
-    return full ? "busy" : undefined;
+    return pool.isFull(this.#parts.inboundPoolBytesMax) ? "busy" : undefined;
   }
 
   #passOn(passage: Passage, to: QkdLink, header: RelayFrameHeader, opened: OpenedFrame): void {
@@ -197,6 +196,7 @@ export class RelayHop {
       if (!to.send({ kind: "frame", bytes: frame.bytes })) return this.#refuse(passage, "busy");
       this.#parts.metrics.frames.add({ role: "transit" });
       done += frame.payloadBytes;
+      this.#parts.reservations.spent(passage.relay, frame.payloadBytes);
     }
   }
 
@@ -249,6 +249,7 @@ export class RelayHop {
     passage.cancelDeadline();
     const role = passage.onward.kind === "transit" ? "transit" : "destination";
     if (passage.onward.kind === "here") passage.onward.payload.erase();
+    else this.#parts.reservations.release(passage.relay);
     this.#parts.metrics.relays.add({ role, result });
   }
 }

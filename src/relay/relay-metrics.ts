@@ -5,6 +5,7 @@ export interface RelayMetrics {
   readonly relays: Counter<"role" | "result">;
   readonly duration: Histogram<"hops">;
   readonly frames: Counter<"role">;
+  readonly reservations: Counter<"role" | "result">;
   readonly poolBits: Gauge<"remote" | "direction" | "class" | "state">;
   readonly poolKeyBits: Gauge<"remote" | "direction" | "class" | "use">;
 }
@@ -24,6 +25,11 @@ export function createRelayMetrics(registry: MetricsRegistry): RelayMetrics {
       buckets: [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5],
     }),
     frames: registry.counter({ name: "qkdn_relay_frames_total", help: "Frames under a pad.", labels: ["role"] }),
+    reservations: registry.counter({
+      name: "qkdn_relay_reservations_total",
+      help: "Reservations of pad ahead of a relay, by our role in them and what became of them.",
+      labels: ["role", "result"],
+    }),
     poolBits: registry.gauge({
       name: "qkdn_pool_bits",
       help: "Pre-established key by pool.",

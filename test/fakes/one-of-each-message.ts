@@ -79,6 +79,14 @@ const messages: OneOfEach = {
       return { kind: "relay-answer", relay, outcome: { kind: "refused", reason, atHop: there } } as const;
     }),
   ],
+  "relay-reservation": (["on-demand", "refill"] as const).map((urgency) => {
+    const keyClass = parseKeyClass("gold");
+    return { kind: "relay-reservation", relay, origin: here, keyClass, route: [there], totalBytes: 70_000, urgency };
+  }),
+  "relay-reservation-answer": [
+    { kind: "relay-reservation-answer", relay, outcome: { kind: "granted" } },
+    { kind: "relay-reservation-answer", relay, outcome: { kind: "refused", reason: "no-pad", atHop: there } },
+  ],
   control: [
     { kind: "control", origin: here, route: [there, parseNodeId("c")], body: { kind: "live-set", pools } },
     { kind: "control", origin: there, route: [here], body: { kind: "holdings", incarnation, pools: [] } },

@@ -101,6 +101,27 @@ const arbitraries: { readonly [Kind in Envelope["kind"]]: fc.Arbitrary<Extract<E
       }),
     ),
   }),
+  "relay-reservation": record({
+    kind: kind("relay-reservation"),
+    relay: hex<RelayId>(exactly(16)),
+    origin: node,
+    keyClass,
+    route: fc.array(node, { maxLength: 64 }),
+    totalBytes: fc.nat(),
+    urgency: literal("on-demand", "refill"),
+  }),
+  "relay-reservation-answer": record({
+    kind: kind("relay-reservation-answer"),
+    relay: hex<RelayId>(exactly(16)),
+    outcome: fc.oneof(
+      record({ kind: kind("granted") }),
+      record({
+        kind: kind("refused"),
+        reason: literal("no-pad", "busy", "unreachable", "tag-wrong", "deadline", "not-admitted"),
+        atHop: node,
+      }),
+    ),
+  }),
   control: record({
     kind: kind("control"),
     origin: node,

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { FrameRefusal, OpenedFrame } from "../../../src/link/inbound-pads.ts";
 import { layFrame } from "../../../src/link/hop-frame.ts";
-import type { QkdLink } from "../../../src/link/qkd-link.ts";
-import { segmentName, type Incarnation, type KeyClass, type NodeId, type RelayId } from "../../../src/model/ids.ts";
-import type { Frame, PeerMessage } from "../../../src/peer/peer-messages.ts";
+import { segmentName, type Incarnation, type KeyClass, type RelayId } from "../../../src/model/ids.ts";
+import type { Frame } from "../../../src/peer/peer-messages.ts";
+import { PadReservations } from "../../../src/relay/pad-reservations.ts";
 import type { PoolDirectory } from "../../../src/relay/pool-directory.ts";
 import { encodeRelayHeader, encodeRelayPlan, payloadBytesOf, type RelayPlan } from "../../../src/relay/relay-frame.ts";
 import { RelayHop } from "../../../src/relay/relay-hop.ts";
@@ -14,48 +13,9 @@ import { createMemoryMetrics } from "../../fakes/memory-metrics.ts";
 import { createRecordingLogger } from "../../fakes/recording-logger.ts";
 import { createMemoryStore } from "../store/vault-bench.ts";
 import { openInbound, segmentBytes } from "./pool-bench.ts";
+import { answersOf, node, standInLink, type StandInLink } from "./stand-in-link.ts";
 
-const node = (name: string): NodeId => name as NodeId;
 const RELAY = "00112233445566778899aabbccddeeff" as RelayId;
-
-/** A link that carries what it is told to: pads are all zero, so that ciphertext is what was sealed. */
-interface StandInLink {
-  readonly link: QkdLink;
-  readonly sent: PeerMessage[];
-  up: boolean;
-  padBytes: number;
-  lineFull: boolean;
-  opens: FrameRefusal | "all";
-}
-
-function standInLink(neighbour: string): StandInLink {
-  const state: Omit<StandInLink, "link"> = { sent: [], up: true, padBytes: 1_000_000, lineFull: false, opens: "all" };
-  const link: Pick<QkdLink, "neighbour" | "id" | "up" | "send" | "padBytesAvailable" | "seal" | "openFrame"> = {
-    id: `${neighbour}--x` as QkdLink["id"],
-    neighbour: node(neighbour),
-    get up() {
-      return state.up;
-    },
-    send: (message) => !state.lineFull && state.sent.push(message) > 0,
-    padBytesAvailable: () => state.padBytes,
-    seal(payloadMax, headerFor, fill) {
-      const payloadBytes = Math.min(payloadMax, state.padBytes);
-      if (payloadBytes === 0) return undefined;
-      state.padBytes -= payloadBytes;
-      const frame = layFrame(segmentName(1, 1), 96, headerFor(payloadBytes), payloadBytes);
-      fill(frame.ciphertext, new Uint8Array(payloadBytes));
-      return { bytes: frame.bytes, payloadBytes };
-    },
-    openFrame({ bytes }): OpenedFrame | FrameRefusal {
-      if (state.opens !== "all") return state.opens;
-      const headerBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint16(20);
-      const ciphertext = bytes.subarray(22 + headerBytes, -16);
-      const pad = new Uint8Array(ciphertext.length);
-      return { header: bytes.subarray(22, 22 + headerBytes), ciphertext, pad, release: () => undefined };
-    },
-  };
-  return Object.assign(state, { link: link as QkdLink });
-}
 
 /** Node "b" between "a" and "c", which is the target of a pool of "a" as well. */
 async function openHop(inboundPoolBytesMax = 1_000_000) {
@@ -66,11 +26,13 @@ async function openHop(inboundPoolBytesMax = 1_000_000) {
   const pools: Pick<PoolDirectory, "inboundPool"> = {
     inboundPool: (remote, keyClass) => (remote === "a" && keyClass === "default" ? inbound : undefined),
   };
+  const reservations = new PadReservations(store.clock, () => undefined);
   const hop = new RelayHop({
     self: node("b"),
     incarnation: "00000000000000b1" as Incarnation,
     links: new Map([a, c].map(({ link }) => [link.neighbour, link])),
     pools: pools as PoolDirectory,
+    reservations,
     clock: store.clock,
     log: createRecordingLogger(),
     metrics: createRelayMetrics(createMemoryMetrics()),
@@ -115,15 +77,6 @@ function frameOf(plan: RelayPlan, change: FrameChange = {}): Frame {
   frame.ciphertext.set(payload);
   return { kind: "frame", bytes: frame.bytes };
 }
-
-const answersOf = ({ sent }: StandInLink): string[] =>
-  sent.map((message) =>
-    message.kind !== "relay-answer"
-      ? message.kind
-      : message.outcome.kind === "refused"
-        ? `${message.outcome.reason} at ${message.outcome.atHop}`
-        : message.outcome.kind,
-  );
 
 const turns = async (): Promise<void> => {
   for (let turn = 0; turn < 30; turn++) await new Promise((done) => setImmediate(done));
