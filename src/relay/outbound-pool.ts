@@ -2,7 +2,8 @@
  * The initiator's end of an end-to-end pool: it alone allocates, strictly forward, without asking anyone.
  *
  * A segment is opened once and never resumed: read, durably gone from the disk with its data key, and only then cut into
- * keys, in memory. What a crash leaves of an open segment is lost, never given again.
+ * keys, in memory. What a crash leaves of an open segment is lost, never given again. A rest that is too short for one key
+ * stays open for shorter ones, so that keys of many sizes waste little of a small pool.
  */
 import { segmentEpoch, segmentName, type Incarnation, type SegmentName } from "../model/ids.ts";
 import type { KeyMaterial } from "../model/key-material.ts";
@@ -13,11 +14,14 @@ import type { Logger } from "../runtime/logger.ts";
 import type { KeyVault } from "../store/key-vault.ts";
 import type { Transaction } from "../store/transaction.ts";
 import type { PlannedSegment } from "./relay-frame.ts";
-import type { PoolId, Provenance } from "./pool-records.ts";
+import type { PoolId, PoolSegmentRecord, Provenance } from "./pool-records.ts";
 import { PoolSegments } from "./pool-segments.ts";
 
 /** The initiator stops this long before expiry: guard, and skew of two wall clocks. */
 const EXPIRY_GUARD_MS = MINUTE_MS;
+
+/** A rest too short for one key may serve shorter ones: so many segments stay open, then the shortest rest is a tail. */
+const OPEN_SEGMENTS_MAX = 4;
 
 /** A key as cut: where it lies in the pool, and its bytes, which the caller owns. */
 export interface AllocatedKey {
@@ -40,7 +44,8 @@ export class OutboundPool {
   readonly #log: Logger;
   /** In which life of the target each segment was proven; those of earlier lives of ours are not listed. */
   readonly #provenIn = new Map<SegmentName, Incarnation>();
-  #open: OpenSegment | undefined;
+  /** In the order of opening. */
+  readonly #open: OpenSegment[] = [];
   /** In which life of the target it took our present id secret. */
   #secretProvenIn: Incarnation | undefined;
   #number = 0;
@@ -67,12 +72,12 @@ export class OutboundPool {
 
   /** What can be allocated from, in bytes: unopened and open. */
   get stockBytes(): number {
-    return this.#segments.stockBytes + (this.#open === undefined ? 0 : restOf(this.#open));
+    return this.#segments.stockBytes + this.#open.reduce((sum, open) => sum + restOf(open), 0);
   }
 
   /** Whole keys of `sizeBytes` that could be allocated now. A key does not span segments. */
   wholeKeys(sizeBytes: number): number {
-    let keys = this.#open === undefined ? 0 : Math.floor(restOf(this.#open) / sizeBytes);
+    let keys = this.#open.reduce((sum, open) => sum + Math.floor(restOf(open) / sizeBytes), 0);
     const now = this.#clock.wall();
     for (const [, { lengthBytes, expiresAt }] of this.#segments.entries()) {
       if (now <= expiresAt - EXPIRY_GUARD_MS) keys += Math.floor(lengthBytes / sizeBytes);
@@ -101,8 +106,8 @@ export class OutboundPool {
 
   /** Everything that may still be allocated from. */
   liveRuns(): SegmentRun[] {
-    const opened = [this.#open?.name, this.#opening].filter((name) => name !== undefined);
-    return segmentRunsOf([...this.#segments.names(), ...opened].sort());
+    const opening = this.#opening === undefined ? [] : [this.#opening];
+    return segmentRunsOf([...this.#segments.names(), ...this.#open.map(({ name }) => name), ...opening].sort());
   }
 
   /** Takes in what the destination has proven to hold. Durable when it resolves. */
@@ -146,7 +151,7 @@ export class OutboundPool {
     const transaction = this.#segments.vault.transaction();
     const gone = this.#segments.names().filter(lost);
     for (const name of gone) this.#segments.destroy(transaction, name, "burned");
-    if (this.#open !== undefined && lost(this.#open.name)) this.#closeOpen("burned");
+    for (const open of this.#open.filter(({ name }) => lost(name))) this.#close(open, "burned");
     if (this.#opening !== undefined && lost(this.#opening)) this.#opening = undefined;
     const forgotten = this.#forgetSecretUnless(transaction, holdings, targetIncarnation);
     if (gone.length === 0 && !forgotten) return;
@@ -159,7 +164,8 @@ export class OutboundPool {
     const transaction = this.#segments.vault.transaction();
     for (const name of this.#segments.names()) this.#segments.destroy(transaction, name, "burned");
     this.#opening = undefined;
-    this.#closeOpen("burned"); // it was read from a disk that may have given these keys before
+    // what is open was read from a disk that may have given these keys before
+    for (const open of [...this.#open]) this.#close(open, "burned");
     await this.#segments.vault.commit(transaction);
   }
 
@@ -171,22 +177,21 @@ export class OutboundPool {
       if (now > record.expiresAt - EXPIRY_GUARD_MS) this.#segments.destroy(transaction, name, "expired");
     }
     for (const name of this.#provenIn.keys()) {
-      if (this.#segments.get(name) === undefined && name !== this.#open?.name) this.#provenIn.delete(name);
+      if (this.#segments.get(name) === undefined && !this.#isOpen(name)) this.#provenIn.delete(name);
     }
     this.#dropSecrets(transaction);
     if (transaction.operations.length > 0) await this.#segments.vault.commit(transaction);
   }
 
   close(): void {
-    this.#open?.material.erase();
-    this.#open = undefined;
+    for (const { material } of this.#open.splice(0)) material.erase();
   }
 
   async #allocate(count: number, sizeBytes: number): Promise<readonly AllocatedKey[] | undefined> {
     if (this.wholeKeys(sizeBytes) < count) return undefined;
     const keys: AllocatedKey[] = [];
     while (keys.length < count) {
-      const open = this.#open ?? (await this.#openNext());
+      const open = this.#open.find((rest) => restOf(rest) >= sizeBytes) ?? (await this.#openNext(sizeBytes));
       if (open === undefined) {
         for (const { material } of keys) material.erase(); // cut, so spent: lost rather than given again
         this.#book("burned", keys.length * sizeBytes);
@@ -195,14 +200,17 @@ export class OutboundPool {
       for (; keys.length < count && restOf(open) >= sizeBytes; open.cursor += sizeBytes) {
         keys.push(cut(open, sizeBytes));
       }
-      if (keys.length < count || restOf(open) === 0) this.#closeOpen("tails");
+      if (restOf(open) === 0) this.#close(open, "tails");
     }
     this.#book("supplied", count * sizeBytes);
     return keys;
   }
 
-  async #openNext(): Promise<OpenSegment | undefined> {
-    for (let next = this.#segments.first(); next !== undefined; next = this.#segments.first()) {
+  /** Opens the oldest segment that holds a key of this size; shorter ones stay for shorter keys. */
+  async #openNext(sizeBytes: number): Promise<OpenSegment | undefined> {
+    const holding = (): readonly [SegmentName, PoolSegmentRecord] | undefined =>
+      this.#segments.first(({ lengthBytes }) => lengthBytes >= sizeBytes);
+    for (let next = holding(); next !== undefined; next = holding()) {
       const [name, record] = next;
       const material = await this.#segments.read(record);
       if (this.#segments.get(name) === undefined) {
@@ -219,9 +227,13 @@ export class OutboundPool {
       this.#opening = undefined;
       this.#provenIn.delete(name);
       if (usable) {
-        this.#open = { name, material, lengthBytes: record.lengthBytes, cursor: 0 };
-        if (!burned) return this.#open;
-        this.#closeOpen("burned");
+        const open = { name, material, lengthBytes: record.lengthBytes, cursor: 0 };
+        this.#open.push(open);
+        if (!burned) {
+          this.#closeShortest();
+          return open;
+        }
+        this.#close(open, "burned");
         continue;
       }
       material?.erase();
@@ -239,10 +251,22 @@ export class OutboundPool {
     return true;
   }
 
-  #closeOpen(to: "tails" | "burned"): void {
-    const open = this.#open;
-    if (open === undefined) return;
-    this.#open = undefined;
+  #isOpen(name: SegmentName): boolean {
+    return this.#open.some((open) => open.name === name);
+  }
+
+  /** Where one too many is open. The newest is not looked at: it was opened for a key. */
+  #closeShortest(): void {
+    if (this.#open.length <= OPEN_SEGMENTS_MAX) return;
+    const older = this.#open.slice(0, -1);
+    this.#close(
+      older.reduce((shortest, open) => (restOf(open) < restOf(shortest) ? open : shortest)),
+      "tails",
+    );
+  }
+
+  #close(open: OpenSegment, to: "tails" | "burned"): void {
+    this.#open.splice(this.#open.indexOf(open), 1);
     open.material.erase();
     this.#book(to, restOf(open));
   }
@@ -253,7 +277,7 @@ export class OutboundPool {
 
   #dropSecrets(transaction: Transaction): void {
     const keep = new Set([this.#segments.vault.epoch]);
-    if (this.#open !== undefined) keep.add(segmentEpoch(this.#open.name));
+    for (const { name } of this.#open) keep.add(segmentEpoch(name));
     this.#segments.dropDeadSecrets(transaction, keep);
   }
 }

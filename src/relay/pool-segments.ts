@@ -48,8 +48,10 @@ export class PoolSegments {
     return [...this.#segments];
   }
 
-  first(): readonly [SegmentName, PoolSegmentRecord] | undefined {
-    return this.#segments.entries().next().value;
+  /** The oldest that `fits`. */
+  first(fits: (record: PoolSegmentRecord) => boolean): readonly [SegmentName, PoolSegmentRecord] | undefined {
+    for (const entry of this.#segments) if (fits(entry[1])) return entry;
+    return undefined;
   }
 
   names(): readonly SegmentName[] {

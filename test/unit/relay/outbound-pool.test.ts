@@ -22,7 +22,7 @@ describe("the initiator's end of a pool", () => {
       keys.map(({ offsetBytes }) => offsetBytes),
       [0, 32, 64, 0, 32],
     );
-    assert.equal(new Set(keys.map(({ segment }) => segment)).size, 2, "four bytes of the first are a tail");
+    assert.equal(new Set(keys.map(({ segment }) => segment)).size, 2, "four bytes of the first are left");
     for (const key of keys) {
       const { segment, offsetBytes } = key;
       assert.deepEqual(bytesOf(key), segmentBytes(segment, 100).subarray(offsetBytes, offsetBytes + 32));
@@ -60,6 +60,30 @@ describe("the initiator's end of a pool", () => {
         },
       ),
       { numRuns: 40, seed: 31 },
+    );
+  });
+
+  it("what is too short for one key serves shorter ones, and a long key leaves shorter segments alone", async () => {
+    const { pool, vault } = await open([64, 64, 512, 64]);
+    const sizes: string[] = [];
+    for (const size of [40, 512, 24, 64, 64]) {
+      const [key] = (await pool.allocate(1, size))!;
+      sizes.push(`${key!.offsetBytes}+${key!.material.lengthBytes}`);
+    }
+    assert.deepEqual(sizes, ["0+40", "0+512", "40+24", "0+64", "0+64"]);
+    assert.equal(vault.ledger.balances(pool.ledger).tails, 0);
+    assert.equal(pool.stockBytes, 0);
+  });
+
+  it("keeps some rests open, and counts the shortest as a tail when they become too many", async () => {
+    const lengths = [50, 44, 46, 48, 52, 54];
+    const { pool, vault } = await open(lengths);
+    for (const _ of lengths) await pool.allocate(1, 40);
+    assert.equal(vault.ledger.balances(pool.ledger).tails, 4 + 6);
+    assert.equal(pool.stockBytes, 10 + 8 + 12 + 14);
+    assert.equal(
+      pool.liveRuns().reduce((sum, { count }) => sum + count, 0),
+      4,
     );
   });
 
