@@ -3,17 +3,17 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { KeySearch } from "./key-search.ts";
 import { openNetwork, type Network } from "./network.ts";
-import type { SaeName } from "./network-plan.ts";
+import type { ChainSae } from "./network-plan.ts";
 import { idsOf, spread, type SaeClient } from "./sae-client.ts";
 
 const SIZES = [64, 256, 4096];
 /** At once they are 64 KiB of key: more than a pool's segment, and as much as one relay brings. */
 const COUNTS = [1, 10, 128];
-const ENDS: readonly (readonly [SaeName, SaeName])[] = [
+const ENDS: readonly (readonly [ChainSae, ChainSae])[] = [
   ["sae-north", "sae-south"],
   ["sae-south", "sae-north"],
 ];
-const NEIGHBOURS: readonly (readonly [SaeName, SaeName])[] = [
+const NEIGHBOURS: readonly (readonly [ChainSae, ChainSae])[] = [
   ["sae-north", "sae-hub"],
   ["sae-hub", "sae-north"],
   ["sae-hub", "sae-south"],
@@ -22,7 +22,7 @@ const NEIGHBOURS: readonly (readonly [SaeName, SaeName])[] = [
 
 describe("keys in a chain of three nodes", () => {
   let network: Network;
-  const clients = new Map<SaeName, SaeClient>();
+  const clients = new Map<ChainSae, SaeClient>();
   /** Every key that was supplied, once. */
   const supplied = new Map<string, Buffer>();
 
@@ -39,7 +39,7 @@ describe("keys in a chain of three nodes", () => {
   let firstKeyMs = 0;
   let filledMs = 0;
 
-  const client = (id: SaeName): SaeClient => clients.get(id)!;
+  const client = (id: ChainSae): SaeClient => clients.get(id)!;
 
   /** Asked for again as long as there is none: that is how long an application waits at a network's first start. */
   async function firstKey() {
@@ -51,8 +51,8 @@ describe("keys in a chain of three nodes", () => {
   }
 
   async function share(
-    initiator: SaeName,
-    target: SaeName,
+    initiator: ChainSae,
+    target: ChainSae,
     wish: { number: number; size: number },
     by: "GET" | "POST",
   ) {

@@ -4,12 +4,12 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createSeededRandom } from "../fakes/seeded-random.ts";
 import { openNetwork, type Network } from "./network.ts";
-import type { NodeName } from "./network-plan.ts";
+import type { ChainNode } from "./network-plan.ts";
 import { spread } from "./sae-client.ts";
 import { SupplyLoad } from "./supply-load.ts";
 
 const KILLS = 10;
-const NODES: readonly NodeName[] = ["north", "hub", "south"];
+const NODES: readonly ChainNode[] = ["north", "hub", "south"];
 /** Fewer than an SAE may fail before it is slowed down. */
 const FETCHED_AGAIN = 5;
 /** Another one with QKDND_SEED=…; the moments follow it, what a kill meets there does not. */
@@ -21,7 +21,7 @@ describe("kill -9 under load", () => {
   let load: SupplyLoad;
   const random = createSeededRandom(SEED);
   const restartsMs: number[] = [];
-  const killed: NodeName[] = [];
+  const killed: ChainNode[] = [];
 
   before(async () => {
     network = await openNetwork();
@@ -96,7 +96,7 @@ describe("kill -9 under load", () => {
     assert.deepEqual(await network.sae("sae-south").copies("sae-north", ids), keys);
   });
 
-  async function killAndRestart(id: NodeName): Promise<void> {
+  async function killAndRestart(id: ChainNode): Promise<void> {
     const node = network.node(id);
     await node.process.end("SIGKILL");
     killed.push(id);

@@ -4,28 +4,59 @@ import { join } from "node:path";
 import type { DemoCertificates } from "../../src/daemon/demo-certificates.ts";
 import { parseNodeId } from "../../src/model/ids.ts";
 
-export const CHAIN = ["north", "hub", "south"] as const;
-export type NodeName = (typeof CHAIN)[number];
-export const LINKS = [
-  ["hub", "north"],
-  ["hub", "south"],
-] as const;
+/** Nodes, the QKD links between them, which SAE lives where, and which may share keys. */
+export interface NetworkShape<Node extends string = string, Sae extends string = string> {
+  readonly nodes: readonly Node[];
+  readonly links: readonly (readonly [Node, Node])[];
+  readonly saes: Readonly<Record<Sae, Node>>;
+  readonly pairs: readonly (readonly [Sae, Sae])[];
+}
 
-export const SAES = {
-  "sae-north": "north",
-  "sae-hub": "hub",
-  "sae-south": "south",
-  "sae-other": "south",
-  "sae-lonely": "south",
-} as const;
-export type SaeName = keyof typeof SAES;
-/** `sae-lonely` shares keys with nobody. */
-const PAIRS: readonly (readonly [SaeName, SaeName])[] = [
-  ["sae-north", "sae-south"],
-  ["sae-north", "sae-other"],
-  ["sae-north", "sae-hub"],
-  ["sae-hub", "sae-south"],
-];
+export type ChainNode = "north" | "hub" | "south";
+export type ChainSae = "sae-north" | "sae-hub" | "sae-south" | "sae-other" | "sae-lonely";
+export type RingNode = "oslo" | "riga" | "bonn" | "lyon" | "york";
+export type RingSae = `sae-${RingNode}`;
+
+/** North and south share no link. `sae-lonely` shares keys with nobody. */
+export const CHAIN: NetworkShape<ChainNode, ChainSae> = {
+  nodes: ["north", "hub", "south"],
+  links: [
+    ["hub", "north"],
+    ["hub", "south"],
+  ],
+  saes: { "sae-north": "north", "sae-hub": "hub", "sae-south": "south", "sae-other": "south", "sae-lonely": "south" },
+  pairs: [
+    ["sae-north", "sae-south"],
+    ["sae-north", "sae-other"],
+    ["sae-north", "sae-hub"],
+    ["sae-hub", "sae-south"],
+  ],
+};
+
+/** Between any two nodes that are no neighbours there are two routes that share no node. */
+export const RING: NetworkShape<RingNode, RingSae> = {
+  nodes: ["oslo", "riga", "bonn", "lyon", "york"],
+  links: [
+    ["oslo", "riga"],
+    ["bonn", "riga"],
+    ["bonn", "lyon"],
+    ["lyon", "york"],
+    ["oslo", "york"],
+  ],
+  saes: { "sae-oslo": "oslo", "sae-riga": "riga", "sae-bonn": "bonn", "sae-lyon": "lyon", "sae-york": "york" },
+  pairs: [
+    ["sae-oslo", "sae-riga"],
+    ["sae-oslo", "sae-bonn"],
+    ["sae-oslo", "sae-lyon"],
+    ["sae-oslo", "sae-york"],
+    ["sae-riga", "sae-bonn"],
+    ["sae-riga", "sae-lyon"],
+    ["sae-riga", "sae-york"],
+    ["sae-bonn", "sae-lyon"],
+    ["sae-bonn", "sae-york"],
+    ["sae-lyon", "sae-york"],
+  ],
+};
 
 export interface NetworkOptions {
   readonly lowKeys?: number;
@@ -38,7 +69,7 @@ export interface NetworkOptions {
 }
 
 export interface NodePlan {
-  readonly id: NodeName;
+  readonly id: string;
   readonly folder: string;
   readonly configFile: string;
   readonly ports: { readonly kx: number; readonly etsi014: number; readonly operator: number };
@@ -50,13 +81,17 @@ export const linePath = (folder: string, at: string, towards: string): string =>
 /** The fields of a node's configuration file. */
 export function configOf(
   { id, ports }: NodePlan,
-  network: { plans: readonly NodePlan[]; folder: string; certificates: DemoCertificates; options: NetworkOptions },
+  network: {
+    shape: NetworkShape;
+    plans: readonly NodePlan[];
+    folder: string;
+    certificates: DemoCertificates;
+    options: NetworkOptions;
+  },
 ): object {
-  const { folder, certificates, plans, options } = network;
+  const { shape, folder, certificates, plans, options } = network;
   const { peer, saeFacing } = certificates.nodes.get(parseNodeId(id))!;
-  const neighbours = LINKS.filter((link) => (link as readonly string[]).includes(id)).map(([a, b]) =>
-    a === id ? b : a,
-  );
+  const neighbours = shape.links.filter((link) => link.includes(id)).map(([a, b]) => (a === id ? b : a));
   const at = (port: number): string => `127.0.0.1:${port}`;
   return {
     node: id,
@@ -75,9 +110,9 @@ export function configOf(
       module: { path: linePath(folder, id, neighbour) },
       limits: { segmentBytes: "8KiB", segmentAgeMax: "2s" },
     })),
-    network: LINKS,
-    saes: Object.entries(SAES).map(([sae, node]) => ({ id: sae, node })),
-    pairs: PAIRS.map((between) => ({ between })),
+    network: shape.links,
+    saes: Object.entries(shape.saes).map(([sae, node]) => ({ id: sae, node })),
+    pairs: shape.pairs.map((between) => ({ between })),
     preEstablishment: { lowKeys: options.lowKeys ?? 64, highKeys: options.highKeys ?? 128 },
     log: { level: options.logLevel ?? "info" },
     ...options.fields,

@@ -1,5 +1,5 @@
 /**
- * A network of real processes: daemons in a chain, and one emulator that plays the modules of its links.
+ * A network of real processes: daemons in a chain (or another shape), and one emulator that plays the modules of its links.
  *
  *   sae-north       sae-hub       sae-south, sae-other, sae-lonely
  *       |              |              |
@@ -23,12 +23,9 @@ import {
   configOf,
   freePorts,
   linePath,
-  LINKS,
-  SAES,
   type NetworkOptions,
-  type NodeName,
+  type NetworkShape,
   type NodePlan,
-  type SaeName,
 } from "./network-plan.ts";
 import { NetworkNode } from "./network-node.ts";
 import { SaeClient, type TlsClientFiles } from "./sae-client.ts";
@@ -37,34 +34,43 @@ const programPath = (path: string): string => fileURLToPath(new URL(`../../src/$
 export const DAEMON = programPath("daemon/main.ts");
 const EMULATOR = programPath("emulator/main.ts");
 
-export interface Network {
+type NodesOf<Shape extends NetworkShape> = Shape["nodes"][number];
+type SaesOf<Shape extends NetworkShape> = keyof Shape["saes"] & string;
+
+export interface Network<Shape extends NetworkShape = typeof CHAIN> {
   readonly folder: string;
+  readonly shape: Shape;
   readonly certificates: DemoCertificates;
-  readonly nodes: Readonly<Record<NodeName, NetworkNode>>;
+  readonly nodes: Readonly<Record<NodesOf<Shape>, NetworkNode>>;
   readonly emulator: DaemonProcess;
-  node(id: NodeName): NetworkNode;
+  node(id: NodesOf<Shape>): NetworkNode;
   /** A new client of an SAE, with a connection of its own. */
-  sae(id: SaeName): SaeClient;
+  sae(id: SaesOf<Shape>): SaeClient;
   /** A client with whatever certificate. */
-  client(node: NodeName, tls: TlsClientFiles): SaeClient;
+  client(node: NodesOf<Shape>, tls: TlsClientFiles): SaeClient;
   /** What the emulator is to do to a link, or to the module at one node of it. */
-  cause(name: FaultName, link: "hub--north" | "hub--south", at?: NodeName): Promise<EmulatedLinkState>;
+  cause(name: FaultName, link: `${NodesOf<Shape>}--${NodesOf<Shape>}`, at?: NodesOf<Shape>): Promise<EmulatedLinkState>;
   emulated(): Promise<readonly EmulatedLinkState[]>;
   /** Until every pool of those nodes holds what is wanted of it. */
-  filled(nodes?: readonly NodeName[], seconds?: number): Promise<void>;
+  filled(nodes?: readonly NodesOf<Shape>[], seconds?: number): Promise<void>;
   close(): Promise<void>;
 }
 
-export async function openNetwork(options: NetworkOptions = {}): Promise<Network> {
+export const openNetwork = (options: NetworkOptions = {}): Promise<Network> => openNetworkOf(CHAIN, options);
+
+export async function openNetworkOf<Shape extends NetworkShape>(
+  shape: Shape,
+  options: NetworkOptions = {},
+): Promise<Network<Shape>> {
   const folder = mkdtempSync(join(tmpdir(), "qkdnd-e2e-"));
   const remove = (): void => rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
   process.on("exit", remove);
   const certificates = await writeDemoCertificates(join(folder, "certificates"), {
-    nodes: CHAIN.map(parseNodeId),
-    saes: Object.keys(SAES).map(parseSaeId),
+    nodes: shape.nodes.map(parseNodeId),
+    saes: Object.keys(shape.saes).map(parseSaeId),
   });
-  const ports = await freePorts(3 * CHAIN.length);
-  const plans = CHAIN.map((id, i): NodePlan => {
+  const ports = await freePorts(3 * shape.nodes.length);
+  const plans = shape.nodes.map((id, i): NodePlan => {
     const own = join(folder, id);
     const [kx, etsi014, operator] = ports.slice(3 * i, 3 * i + 3) as [number, number, number];
     return { id, folder: own, configFile: join(own, "qkdnd.yaml"), ports: { kx, etsi014, operator } };
@@ -72,16 +78,19 @@ export async function openNetwork(options: NetworkOptions = {}): Promise<Network
   for (const plan of plans) {
     mkdirSync(plan.folder, { mode: 0o700 });
     writeFileSync(join(plan.folder, "root.key"), randomBytes(32), { mode: 0o400 });
-    writeFileSync(plan.configFile, stringify(configOf(plan, { plans, folder, certificates, options })));
+    writeFileSync(plan.configFile, stringify(configOf(plan, { shape, plans, folder, certificates, options })));
   }
-  const emulator = emulatorIn(folder, options);
+  const emulator = emulatorIn(folder, shape, options);
   const nodes = Object.fromEntries(plans.map((plan) => [plan.id, new NetworkNode(plan, DAEMON)]));
-  const network = new ProcessNetwork({ folder, certificates, plans, emulator, remove }, nodes as Network["nodes"]);
+  const network = new ProcessNetwork<Shape>(
+    { shape, folder, certificates, emulator, remove },
+    nodes as Network<Shape>["nodes"],
+  );
   try {
     emulator.start();
     await until("the emulator is ready", () => emulator.log.includes('"ready":true'), { explain: () => emulator.log });
-    for (const node of Object.values(network.nodes)) node.process.start();
-    for (const node of Object.values(network.nodes)) await node.ready();
+    for (const id of shape.nodes) nodes[id]!.process.start();
+    for (const id of shape.nodes) await nodes[id]!.ready();
     return network;
   } catch (failure) {
     await network.close();
@@ -89,52 +98,52 @@ export async function openNetwork(options: NetworkOptions = {}): Promise<Network
   }
 }
 
-class ProcessNetwork implements Network {
+class ProcessNetwork<Shape extends NetworkShape> implements Network<Shape> {
   readonly folder: string;
+  readonly shape: Shape;
   readonly certificates: DemoCertificates;
-  readonly nodes: Network["nodes"];
+  readonly nodes: Network<Shape>["nodes"];
   readonly emulator: DaemonProcess;
-  readonly #plans: readonly NodePlan[];
   readonly #remove: () => void;
   readonly #clients = new Set<SaeClient>();
 
   constructor(
     parts: {
+      shape: Shape;
       folder: string;
       certificates: DemoCertificates;
-      plans: readonly NodePlan[];
       emulator: DaemonProcess;
       remove: () => void;
     },
-    nodes: Network["nodes"],
+    nodes: Network<Shape>["nodes"],
   ) {
     this.folder = parts.folder;
+    this.shape = parts.shape;
     this.certificates = parts.certificates;
     this.emulator = parts.emulator;
     this.nodes = nodes;
-    this.#plans = parts.plans;
     this.#remove = parts.remove;
   }
 
-  node(id: NodeName): NetworkNode {
+  node(id: NodesOf<Shape>): NetworkNode {
     return this.nodes[id];
   }
 
-  sae(id: SaeName): SaeClient {
+  sae(id: SaesOf<Shape>): SaeClient {
     const files = this.certificates.saes.get(parseSaeId(id))!;
     const tls = {
       ca: readFileSync(this.certificates.saesCa),
       cert: readFileSync(files.cert),
       key: readFileSync(files.key),
     };
-    return this.#opened(new SaeClient(id, this.nodes[SAES[id]].etsi014Url, tls));
+    return this.#opened(new SaeClient(id, this.node(this.shape.saes[id]!).etsi014Url, tls));
   }
 
-  client(node: NodeName, tls: TlsClientFiles): SaeClient {
-    return this.#opened(new SaeClient("?", this.nodes[node].etsi014Url, tls));
+  client(node: NodesOf<Shape>, tls: TlsClientFiles): SaeClient {
+    return this.#opened(new SaeClient("?", this.node(node).etsi014Url, tls));
   }
 
-  async cause(name: FaultName, link: string, at?: NodeName): Promise<EmulatedLinkState> {
+  async cause(name: FaultName, link: string, at?: string): Promise<EmulatedLinkState> {
     const end = at === undefined ? undefined : at === link.split("--")[0] ? "a" : "b";
     const reply = await askControl(join(this.folder, "control"), { do: name, link, end });
     if (!reply.ok) throw new Error(reply.error);
@@ -147,14 +156,14 @@ class ProcessNetwork implements Network {
     return reply.links;
   }
 
-  async filled(nodes: readonly NodeName[] = CHAIN, seconds = 40): Promise<void> {
-    for (const id of nodes) await this.nodes[id].filled(seconds);
+  async filled(nodes: readonly NodesOf<Shape>[] = this.shape.nodes, seconds = 40): Promise<void> {
+    for (const id of nodes) await this.node(id).filled(seconds);
   }
 
   async close(): Promise<void> {
     for (const client of this.#clients) client.close();
     // Killed, not asked: some stand still, and what an orderly end does is looked at where it is tested.
-    for (const { id } of this.#plans) await this.nodes[id].process.end("SIGKILL");
+    for (const id of this.shape.nodes) await this.node(id).process.end("SIGKILL");
     await this.emulator.end("SIGKILL");
     process.off("exit", this.#remove);
     this.#remove();
@@ -166,9 +175,9 @@ class ProcessNetwork implements Network {
   }
 }
 
-function emulatorIn(folder: string, { rateBps = 1_000_000 }: NetworkOptions): DaemonProcess {
+function emulatorIn(folder: string, shape: NetworkShape, { rateBps = 1_000_000 }: NetworkOptions): DaemonProcess {
   const configFile = join(folder, "emulator.yaml");
-  const links = LINKS.map(([a, b]) => ({
+  const links = shape.links.map(([a, b]) => ({
     id: `${a}--${b}`,
     a: linePath(folder, a, b),
     b: linePath(folder, b, a),

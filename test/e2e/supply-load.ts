@@ -1,8 +1,6 @@
 /** SAEs that ask and fetch all the time, and a book of all they received: which laws of supply were broken, if any. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SeededRandom } from "../fakes/seeded-random.ts";
-import type { Network } from "./network.ts";
-import type { SaeName } from "./network-plan.ts";
 import type { Answer, GivenKey, SaeClient } from "./sae-client.ts";
 
 const FETCH_MS_MAX = 25_000;
@@ -34,7 +32,7 @@ export class SupplyLoad {
     this.#random = random;
   }
 
-  start(network: Network, initiator: SaeName, target: SaeName): void {
+  start<Sae extends string>(network: { sae(id: Sae): SaeClient }, initiator: Sae, target: Sae): void {
     this.#workers.push(this.#work({ initiator: network.sae(initiator), target: network.sae(target) }));
   }
 
