@@ -12,8 +12,9 @@ import type { Logger } from "../runtime/logger.ts";
 import type { Scope } from "../runtime/scope.ts";
 import type { KeySupply } from "../supply/key-supply.ts";
 import type { DaemonConfig } from "./config-file.ts";
+import { type Liveness, watchLiveness } from "./liveness.ts";
 import { openRealPorts, type OpenedPorts } from "./real-ports.ts";
-import { createStatusCollector } from "./status-collector.ts";
+import { createStatusCollector, type StatusCollector } from "./status-collector.ts";
 import { countSupply } from "./supply-totals.ts";
 
 /** Within the 5 s that an orderly end may take. */
@@ -22,6 +23,8 @@ const HTTP_LIMITS = { closeGraceMs: 2_000 };
 export interface Daemon {
   readonly operatorUrl: string;
   readonly etsi014Url: string | undefined;
+  readonly liveness: Liveness;
+  readonly status: StatusCollector["status"];
 }
 
 export interface DaemonParts {
@@ -43,6 +46,7 @@ export async function openDaemon(config: DaemonConfig, parts: DaemonParts, scope
   const { clock, metrics } = opened.ports;
   const node = await openTrustedNode(config.node, opened.ports, scope.child("node"));
   const { supply, totals } = countSupply(node.supply);
+  const liveness = watchLiveness({ clock, writingSince: () => node.vault.writingSince }, scope);
   const notReady = new Set(["the servers do not listen yet"]);
   const { health, status } = createStatusCollector({
     ...opened,
@@ -50,6 +54,7 @@ export async function openDaemon(config: DaemonConfig, parts: DaemonParts, scope
     node,
     clock,
     totals,
+    liveness,
     notReady: () => [...notReady],
   });
   const metricsText = (): ReturnType<typeof metrics.text> => metrics.text();
@@ -59,7 +64,7 @@ export async function openDaemon(config: DaemonConfig, parts: DaemonParts, scope
   const etsi014Url = await openEtsi014(config, { ...opened, supply, log }, scope);
   notReady.clear();
   scope.defer("not ready any more", () => void notReady.add("the node is closing"));
-  return { operatorUrl, etsi014Url };
+  return { operatorUrl, etsi014Url, liveness, status };
 }
 
 async function openEtsi014(

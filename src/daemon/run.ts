@@ -3,6 +3,10 @@ import { join } from "node:path";
 
 import { loadDrivers } from "../io/driver-loader.ts";
 import { createJsonLogger } from "../io/json-logger.ts";
+import { findSystemdNotify, type SystemdNotify } from "../io/systemd-notify.ts";
+import { createSystemClock } from "../io/system-clock.ts";
+import { createSystemRandom } from "../io/system-random.ts";
+import { oneTimeTag } from "../link/one-time-tag.ts";
 import { isQkdError, sentenceOf } from "../model/errors.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { openScope, type Scope } from "../runtime/scope.ts";
@@ -10,6 +14,8 @@ import { type DaemonConfig, readConfigFile } from "./config-file.ts";
 import { openDaemon } from "./daemon.ts";
 import { onEndingSignals } from "./ending-signals.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
+import { runSelfTests } from "./self-test.ts";
+import { reportToSystemd, sentenceOn } from "./systemd-report.ts";
 
 export const DRIVERS_FOLDER = join(import.meta.dirname, "..", "..", "drivers");
 const STDOUT = 1;
@@ -26,21 +32,28 @@ export async function runDaemon(configPath: string): Promise<number> {
   const config = await readConfigFile(configPath, drivers);
   const facts = { node: config.node.node };
   const log = createJsonLogger({ level: config.logLevel, destination: STDOUT, facts });
-  const onFatal = (failure: unknown): never => endAtOnce(log, failure);
+  const systemd = findSystemdNotify(process.env, log);
+  const onFatal = (failure: unknown): never => endAtOnce(log, systemd, failure);
   process.on("uncaughtException", onFatal).on("unhandledRejection", onFatal);
   const scope = openScope("qkdnd", log);
   const asked = Promise.withResolvers<NodeJS.Signals>();
   onEndingSignals({ first: asked.resolve, again: () => endUnclosed(log, "a second signal") });
   log.info("starting", { pid: process.pid, nodeJs: process.version, config: config.file });
   try {
+    runSelfTests({ tag: oneTimeTag, random: createSystemRandom() });
     const parts = { drivers, log, onFatal, credentialsFolder: process.env["CREDENTIALS_DIRECTORY"] };
-    const daemon = await openDaemon(config, parts, scope);
-    log.info("ready", { ...urlsOf(config), ...daemon });
+    const { liveness, status, operatorUrl, etsi014Url } = await openDaemon(config, parts, scope);
+    if (systemd !== undefined) {
+      systemd.ready(sentenceOn(await status()));
+      reportToSystemd({ systemd, liveness, status, clock: createSystemClock() }, scope);
+    }
+    log.info("ready", { ...urlsOf(config), operatorUrl, etsi014Url });
   } catch (failure) {
     await scope.close();
     throw failure;
   }
   const signal = await asked.promise;
+  systemd?.stopping(`ending after ${signal}`);
   log.info("ending", { signal });
   return closeInTime(scope, log);
 }
@@ -60,8 +73,9 @@ function endUnclosed(log: Logger, reason: string): never {
 }
 
 /** After a failed write or a broken invariant nothing more may be written or supplied: no closing, only an end. */
-function endAtOnce(log: Logger, failure: unknown): never {
+function endAtOnce(log: Logger, systemd: SystemdNotify | undefined, failure: unknown): never {
   const code = exitCodeOf(failure);
+  systemd?.stopping(`ended by a failure: ${sentenceOf(failure)}`);
   const kind = isQkdError(failure) ? failure.code : failure instanceof Error ? failure.name : typeof failure;
   log.error("fatal, ending", { code: kind, reason: sentenceOf(failure), exitCode: code, at: placesOf(failure) });
   process.exit(code);

@@ -18,6 +18,7 @@ import type { InboundPool } from "../relay/inbound-pool.ts";
 import type { OutboundPool } from "../relay/outbound-pool.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { DaemonConfig } from "./config-file.ts";
+import type { Liveness } from "./liveness.ts";
 import type { DaemonTls } from "./tls-files.ts";
 
 export interface StatusParts {
@@ -27,6 +28,7 @@ export interface StatusParts {
   readonly tls: DaemonTls;
   readonly storeWarnings: readonly string[];
   readonly totals: () => SupplyTotals;
+  readonly liveness: Liveness;
   /** Why no SAE should be sent here, beyond what the node itself says; empty when its servers listen. */
   readonly notReady: () => readonly string[];
 }
@@ -40,8 +42,9 @@ export function createStatusCollector(parts: StatusParts): StatusCollector {
   const { config, node, clock, totals, storeWarnings } = parts;
   const openedAt = clock.monotonic();
   const health = (): HealthReport => {
-    const reasons = [...parts.notReady(), ...node.alarms()];
-    return { live: true, ready: reasons.length === 0, reasons };
+    const stuck = parts.liveness.troubles();
+    const reasons = [...stuck, ...parts.notReady(), ...node.alarms()];
+    return { live: stuck.length === 0, ready: reasons.length === 0, reasons };
   };
   return {
     health,

@@ -9,7 +9,7 @@ import { QkdError } from "../model/errors.ts";
 import { segmentName } from "../model/ids.ts";
 import { KeyMaterial } from "../model/key-material.ts";
 import { SECOND_MS } from "../model/units.ts";
-import type { Clock } from "../runtime/clock.ts";
+import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { MetricsRegistry } from "../runtime/metrics.ts";
 import { randomName, type Random } from "../runtime/random.ts";
@@ -138,6 +138,11 @@ export class KeyVault {
   /** The number of the last durable group of writes. */
   get journal(): number {
     return this.#queue.journal;
+  }
+
+  /** When the write that is under way began: one that does not end is a disk that does not answer. */
+  get writingSince(): MonotonicMs | undefined {
+    return this.#queue.writingSince;
   }
 
   /** How far the writes of one life went, as this disk knows; undefined for a life that it does not know. */

@@ -6,7 +6,7 @@
  * data keys of chunks whose records are gone (the same). Whoever awaits a commit acts only after the third.
  */
 import { QkdError } from "../model/errors.ts";
-import type { Clock } from "../runtime/clock.ts";
+import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { KeyBag } from "./key-bag.ts";
 import type { Ledger, LedgerOwner } from "./ledger.ts";
 import type { RecordDatabase, RecordOperation } from "./record-database.ts";
@@ -41,6 +41,7 @@ export class WriteQueue {
   #journal: number;
   #running = false;
   #failure: QkdError | undefined;
+  #writingSince: MonotonicMs | undefined;
 
   constructor(parts: WriteQueueParts, journal: number) {
     this.#parts = parts;
@@ -50,6 +51,11 @@ export class WriteQueue {
   /** The number of the last group that is durable. */
   get journal(): number {
     return this.#journal;
+  }
+
+  /** When the write that is under way began. */
+  get writingSince(): MonotonicMs | undefined {
+    return this.#writingSince;
   }
 
   /** Durable when it resolves. @throws QkdError STORE_FAILED; the state on disk is then that before or after */
@@ -90,6 +96,7 @@ export class WriteQueue {
   async #write(group: readonly Transaction[]): Promise<void> {
     const { database, keyBag, ledger, clock, metrics } = this.#parts;
     const startedAt = clock.monotonic();
+    this.#writingSince = startedAt;
     for (const { moves } of group) for (const move of moves) ledger.move(move);
     const dataKeys = group.flatMap((transaction) => transaction.dataKeys);
     if (dataKeys.length > 0) await keyBag.add(dataKeys);
@@ -105,6 +112,7 @@ export class WriteQueue {
       group.reduce((sum, { sealedBytes }) => sum + sealedBytes, 0),
     );
     metrics?.commitSeconds.observe({}, (clock.monotonic() - startedAt) / 1000);
+    this.#writingSince = undefined;
   }
 
   #fail(cause: unknown, group: readonly Waiting[]): void {
