@@ -80,6 +80,16 @@ export class NetworkNode {
     await until(`the pools of ${this.id} are filled`, isFilled, { seconds, explain: () => JSON.stringify(pools) });
   }
 
+  /** Until all its links have a session and a module that generates. */
+  async linksWork(seconds = 30): Promise<void> {
+    let links: NodeStatus["links"] = [];
+    const allWork = async (): Promise<boolean> => {
+      links = (await this.status()).links;
+      return links.every(({ session, module }) => session === "up" && module.state === "generating");
+    };
+    await until(`the links of ${this.id} work`, allWork, { seconds, explain: () => JSON.stringify(links) });
+  }
+
   /** Every byte of key that ever came is in one account; of links and of pools. */
   async assertLedgerAddsUp(): Promise<void> {
     const { ledger } = await this.status();
