@@ -57,7 +57,7 @@ class DiskSlotFile implements SlotFile {
   }
 
   overwrite(changes: readonly SlotChange[]): Promise<void> {
-    const taken = changes.map(({ offset, bytes }) => ({ offset, bytes: bytes.slice() }));
+    const taken = joined(changes);
     return this.#inTurn(async () => {
       try {
         for (const { offset, bytes } of taken) await writeAll(this.#handle, bytes, offset);
@@ -110,6 +110,28 @@ class DiskSlotFile implements SlotFile {
     this.#last = result.catch(() => undefined);
     return result;
   }
+}
+
+/** Copies of the changes; what lies side by side as one: a system call for each run of slots, not for each slot. */
+function joined(changes: readonly SlotChange[]): { readonly offset: number; readonly bytes: Uint8Array }[] {
+  const runs: SlotChange[][] = [];
+  let end = -1;
+  for (const change of changes) {
+    if (change.offset === end) runs.at(-1)!.push(change);
+    else runs.push([change]);
+    end = change.offset + change.bytes.length;
+  }
+  return runs.map((run) => ({ offset: run[0]!.offset, bytes: concatenated(run.map(({ bytes }) => bytes)) }));
+}
+
+function concatenated(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(new ArrayBuffer(parts.reduce((sum, { length }) => sum + length, 0)));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 function temporaryName(path: string): string {

@@ -17,8 +17,10 @@ import {
 } from "@serialport/bindings-cpp";
 import { pollBothDirections } from "./line-poller.ts";
 
-/** Reads in a row that find bytes waiting; then everybody else has a turn. */
+/** A terminal gives at most 4 KiB a read. After so many in a row that find bytes waiting everybody else has a turn. */
 const READS_PER_TURN = 16;
+/** A line that gave less has probably no more: another read would only cost an error and its stack. */
+const READ_BYTES_USUAL = 1024;
 
 /** @param native  for tests; the machine's own without it */
 export function createHangUpSafeBinding(
@@ -41,29 +43,47 @@ export function createHangUpSafeBinding(
 }
 
 function safeRead(port: LinuxPortBinding): BindingPortInterface["read"] {
-  let reads = 0;
+  let isBusy = false;
   return async (buffer, offset, length) => {
+    if (isBusy) await nextTurn();
     for (;;) {
       if (port.fd === null) throw cancelled();
-      const bytesRead = readNow(port.fd, buffer, offset, length);
-      if (bytesRead === 0) throw Object.assign(new Error("the line hung up"), { code: "ENXIO", disconnect: true });
-      if (bytesRead !== undefined) {
-        if (++reads % READS_PER_TURN === 0) await nextTurn();
-        return { buffer, bytesRead };
-      }
+      const { bytesRead, isDrained } = readWaiting(port.fd, buffer, offset, length);
+      isBusy = !isDrained;
+      if (bytesRead > 0) return { buffer, bytesRead };
       await untilReadable(port);
     }
   };
 }
 
-/** The port is open without blocking, so this returns at once. @returns undefined when there is nothing yet */
-function readNow(fd: number, buffer: Buffer, offset: number, length: number): number | undefined {
+/** Reads what waits, as far as it fits. A hang-up behind it shows at the next read. */
+function readWaiting(
+  fd: number,
+  buffer: Buffer,
+  offset: number,
+  length: number,
+): { readonly bytesRead: number; readonly isDrained: boolean } {
+  let bytesRead = 0;
+  for (let reads = 0; reads < READS_PER_TURN && bytesRead < length; reads++) {
+    const result = readNow(fd, buffer, offset + bytesRead, length - bytesRead);
+    if (result instanceof Error) {
+      if (bytesRead === 0) throw result;
+      return { bytesRead, isDrained: false };
+    }
+    bytesRead += result;
+    if (result < READ_BYTES_USUAL) return { bytesRead, isDrained: true };
+  }
+  return { bytesRead, isDrained: false };
+}
+
+/** The port is open without blocking, so this returns at once: 0 when there is nothing yet. */
+function readNow(fd: number, buffer: Buffer, offset: number, length: number): number | Error {
   try {
-    return readSync(fd, buffer, offset, length, null);
+    const count = readSync(fd, buffer, offset, length, null);
+    return count > 0 ? count : Object.assign(new Error("the line hung up"), { code: "ENXIO", disconnect: true });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "EAGAIN" || code === "EINTR") return undefined;
-    throw Object.assign(error as Error, { disconnect: true });
+    return code === "EAGAIN" || code === "EINTR" ? 0 : Object.assign(error as Error, { disconnect: true });
   }
 }
 

@@ -2,6 +2,13 @@
 
 const PLACEHOLDER = "[key material]";
 
+/** Gives the memory of `bytes` back at once; whoever still holds a view of it holds nothing. */
+export function giveBack(bytes: Uint8Array<ArrayBuffer>): void {
+  // Left to the collector, 64 KiB are ten times as dear, and each few megabytes cost a collection of the whole heap
+  // (measured): V8 counts memory outside its heap towards the size at which it collects.
+  bytes.buffer.transfer(0);
+}
+
 /**
  * Key material in memory outside V8's heap.
  *
@@ -25,6 +32,12 @@ export class KeyMaterial {
     const material = KeyMaterial.allocate(bytes.length);
     material.#bytes!.set(bytes);
     return material;
+  }
+
+  /** `bytes` themselves. Nobody else may hold their buffer: it goes when the material is erased. */
+  static adopt(bytes: Uint8Array<ArrayBuffer>): KeyMaterial {
+    if (bytes.length !== bytes.buffer.byteLength) return KeyMaterial.moveFrom(bytes);
+    return new KeyMaterial(new Uint8Array(bytes.buffer));
   }
 
   /** A copy of `bytes`, which are erased. */
@@ -52,9 +65,11 @@ export class KeyMaterial {
     return KeyMaterial.copyOf(this.#live().subarray(from, to));
   }
 
-  /** Overwrites the bytes and forgets them. Doing it again does nothing. */
+  /** Overwrites the bytes and gives their memory back. Doing it again does nothing. */
   erase(): void {
-    this.#bytes?.fill(0);
+    if (this.#bytes === undefined) return;
+    this.#bytes.fill(0);
+    giveBack(this.#bytes);
     this.#bytes = undefined;
   }
 

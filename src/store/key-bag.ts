@@ -109,7 +109,7 @@ class OpenKeyBag implements KeyBag {
       const decipher = createDecipheriv(CIPHER, kek, nonce, { authTagLength: GCM_TAG_BYTES });
       decipher.setAAD(this.#bound).setAAD(name).setAuthTag(tag);
       try {
-        const dataKey = KeyMaterial.moveFrom(decipher.update(wrapped));
+        const dataKey = KeyMaterial.adopt(decipher.update(wrapped));
         decipher.final();
         return dataKey;
       } catch (cause) {
@@ -125,7 +125,7 @@ class OpenKeyBag implements KeyBag {
       this.#slots.set(chunk, { index, wrapped });
       return { offset: offsetOf(index), bytes: wrapped };
     });
-    await this.#parts.file.overwrite(changes);
+    await this.#parts.file.overwrite(inOrder(changes));
   }
 
   async destroy(chunks: readonly ChunkName[]): Promise<void> {
@@ -139,7 +139,7 @@ class OpenKeyBag implements KeyBag {
       changes.push({ offset: offsetOf(slot.index), bytes: slot.wrapped });
       freed.push(slot.index);
     }
-    if (changes.length > 0) await this.#parts.file.overwrite(changes);
+    if (changes.length > 0) await this.#parts.file.overwrite(inOrder(changes));
     this.#free.push(...freed);
   }
 
@@ -159,6 +159,9 @@ class OpenKeyBag implements KeyBag {
     return writer.finish();
   }
 }
+
+/** Slots side by side are one write of the file. */
+const inOrder = (changes: SlotChange[]): SlotChange[] => changes.sort((one, other) => one.offset - other.offset);
 
 const offsetOf = (index: number): number => SLOT_BYTES * (1 + index);
 

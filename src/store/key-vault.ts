@@ -208,7 +208,7 @@ export class KeyVault {
       plain.fill(0);
       throw new QkdError("STORE_DAMAGED", `chunk ${chunk} does not verify`, { chunk }, cause);
     }
-    return KeyMaterial.moveFrom(plain);
+    return KeyMaterial.adopt(plain);
   }
 
   /** Records found at start, decoded. @throws QkdError STORE_DAMAGED when one does not verify */

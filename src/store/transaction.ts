@@ -1,6 +1,6 @@
 /** What is to become durable together: chunks to seal, records, data keys to destroy, ledger moves. */
 import { createCipheriv } from "node:crypto";
-import type { KeyMaterial } from "../model/key-material.ts";
+import { giveBack, type KeyMaterial } from "../model/key-material.ts";
 import type { ChunkName } from "./key-bag.ts";
 import type { LedgerMove } from "./ledger.ts";
 import type { RecordOperation } from "./record-database.ts";
@@ -34,6 +34,7 @@ export class Transaction {
   readonly destroyed: ChunkName[] = [];
   readonly moves: LedgerMove[] = [];
   sealedBytes = 0;
+  readonly #sealed: Uint8Array<ArrayBuffer>[] = [];
   readonly #parts: TransactionParts;
 
   constructor(parts: TransactionParts) {
@@ -55,7 +56,9 @@ export class Transaction {
     cipher.setAAD(chunkContext(this.#parts.storeId, chunk));
     let at = 1;
     for (const part of parts) {
-      record.set(cipher.update(part), at);
+      const ciphertext = cipher.update(part);
+      record.set(ciphertext, at);
+      giveBack(ciphertext);
       at += part.length;
     }
     cipher.final();
@@ -63,7 +66,13 @@ export class Transaction {
     this.operations.push({ kind: "put", name: CHUNK_PREFIX + chunk, value: record });
     this.dataKeys.push({ chunk, dataKey });
     this.sealedBytes += lengthBytes;
+    this.#sealed.push(record);
     return { chunk, lengthBytes };
+  }
+
+  /** The database has taken the bytes of the chunks: their memory is given back. */
+  written(): void {
+    for (const record of this.#sealed.splice(0)) giveBack(record);
   }
 
   put(name: string, value: RecordValue): this {

@@ -103,6 +103,7 @@ export class WriteQueue {
     for (const { dataKey } of dataKeys) dataKey.erase();
     const closing = this.#parts.closingRecords(this.#journal + 1, ledger.takeChanged());
     await database.write([...group.flatMap(({ operations }) => operations), ...closing]);
+    for (const transaction of group) transaction.written();
     this.#journal += 1;
     const destroyed = group.flatMap((transaction) => transaction.destroyed);
     if (destroyed.length > 0) await keyBag.destroy(destroyed); // the point of no return for what is opened

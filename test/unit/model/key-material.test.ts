@@ -43,14 +43,36 @@ describe("key material", () => {
     assert.ok(leaks(inspect(SECRET)), "bytes themselves would be found");
   });
 
-  it("is gone when its owner is done: the bytes are overwritten, not only forgotten", () => {
-    let view: Uint8Array | undefined;
+  it("is gone when its owner is done: the bytes are overwritten, then their memory is given back", () => {
+    let view = new Uint8Array();
+    let givenBack: Uint8Array | undefined;
     {
       using material = KeyMaterial.copyOf(SECRET);
       material.expose((bytes) => (view = bytes));
       assert.deepEqual(view, SECRET);
+      view.buffer.transfer = (length) => {
+        givenBack = view.slice();
+        return ArrayBuffer.prototype.transfer.call(view.buffer, length);
+      };
     }
-    assert.deepEqual(view, new Uint8Array(16));
+    assert.deepEqual(givenBack, new Uint8Array(16));
+    assert.equal(view.length, 0, "a view that somebody kept shows nothing");
+  });
+
+  it("that takes over a whole buffer copies nothing; of a part of one it keeps a copy and erases the part", () => {
+    const own = SECRET.slice();
+    using adopted = KeyMaterial.adopt(own);
+    assert.equal(
+      adopted.expose((bytes) => bytes.buffer),
+      own.buffer,
+    );
+    const shared = new Uint8Array([...SECRET, 7]);
+    using copied = KeyMaterial.adopt(shared.subarray(0, SECRET.length));
+    assert.deepEqual(
+      copied.expose((bytes) => [...bytes]),
+      [...SECRET],
+    );
+    assert.deepEqual(shared, new Uint8Array([...new Uint8Array(SECRET.length), 7]));
   });
 
   it("that was erased says so, and can be erased again", () => {
