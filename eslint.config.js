@@ -83,7 +83,7 @@ export default defineConfig(
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   { files: ["**/*.js", "**/*.mjs"], rules: bugs },
   {
-    files: ["src/**/*.ts", "drivers/**/*.ts", "test/**/*.ts"],
+    files: ["src/**/*.ts", "drivers/**/*.ts", "test/**/*.ts", "bench/**/*.ts"],
     languageOptions: {
       parser: tseslint.parser,
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
@@ -92,7 +92,7 @@ export default defineConfig(
     rules: { ...bugs, ...typedBugs, ...noDefaultExport },
   },
   {
-    files: ["src/**/*.ts", "drivers/**/*.ts"],
+    files: ["src/**/*.ts", "drivers/**/*.ts", "bench/**/*.ts"],
     rules: {
       ...noAnyFromOutside,
       "max-lines-per-function": ["error", { max: 60, skipBlankLines: true, skipComments: true }],

@@ -27,7 +27,7 @@ const sections = [
   { name: "lint", title: "eslint", command: tool("eslint/bin/eslint.js", "--max-warnings=0", ".") },
   {
     name: "types",
-    title: "the TypeScript compiler, over src, drivers and test",
+    title: "the TypeScript compiler, over src, drivers, test and bench",
     command: tool("typescript/bin/tsc", "--incremental", "--tsBuildInfoFile", join(cacheFolder, "types.tsbuildinfo")),
   },
   { name: "architecture", title: "who may import whom, words, sizes" },

@@ -2,7 +2,7 @@
 import { bannedWords, linesMax, linesWanted } from "./floors.ts";
 import type { SourceFile } from "./source-file.ts";
 
-const isOurs = ({ path }: SourceFile) => /^(src|drivers)\//.test(path);
+const isOurs = ({ path }: SourceFile) => /^(src|drivers|bench)\//.test(path);
 
 /** "level-key-store", "createKeyRelay" and "LINES_MAX" as words; digits stay with the letters before them (base64). */
 function wordsOf(name: string): readonly string[] {

@@ -13,7 +13,7 @@ import { bannedWords, linesMax, linesWanted } from "./floors.ts";
 import { readPresentTree } from "./present-tree.ts";
 import { type SourceFile, readSourceFiles } from "./source-file.ts";
 
-const present = readPresentTree("src", "drivers", "test");
+const present = readPresentTree("src", "drivers", "test", "bench");
 
 function verdict(check: (files: readonly SourceFile[]) => readonly string[], path: string, text: string): string {
   return check(readSourceFiles({ [path]: text })).join("\n");

@@ -46,6 +46,7 @@ describe("floors", () => {
     ["src/emulator/bad.ts", `import { x } from "../../drivers/acme-q7/frame.ts";`, /driver loader/],
     ["src/relay/bad.ts", `import { x } from "../../test/fakes/virtual-clock.ts";`, /only tests or builds/],
     ["src/relay/bad.ts", `import x from "../../package.json" with { type: "json" };`, /only tests or builds/],
+    ["src/daemon/bad.ts", `import { x } from "../../bench/scenario.ts";`, /only tests or builds/],
     ["src/attic/bad.ts", ``, /no floor/],
     ["src/bad.ts", ``, /no floor/],
     ["drivers/bad.ts", ``, /no floor/],

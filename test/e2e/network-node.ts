@@ -16,12 +16,13 @@ export class NetworkNode {
   readonly etsi014Url: string;
   readonly #operatorUrl: string;
 
-  constructor({ id, folder, configFile, ports }: NodePlan, program: string) {
+  /** @param program  of Node.js: its options, and the file to run */
+  constructor({ id, folder, configFile, ports }: NodePlan, program: readonly string[]) {
     this.id = id;
     this.folder = folder;
     this.configFile = configFile;
     this.ports = ports;
-    const words = [...nodeFlags, program, "run", "--config", configFile]; // as the unit runs it
+    const words = [...nodeFlags, ...program, "run", "--config", configFile]; // as the unit runs it
     this.process = new DaemonProcess({ name: id, words, logFile: join(folder, "daemon.log") });
     this.etsi014Url = `https://127.0.0.1:${ports.etsi014}`;
     this.#operatorUrl = `http://127.0.0.1:${ports.operator}`;

@@ -61,11 +61,16 @@ export const RING: NetworkShape<RingNode, RingSae> = {
 export interface NetworkOptions {
   readonly lowKeys?: number;
   readonly highKeys?: number;
-  /** Secret key rate of each link. */
+  /** Secret key rate of each link, and the length of the blocks in which its modules give it. */
   readonly rateBps?: number;
+  readonly blockBytes?: number;
+  /** Of each link; without them those of a slow one. */
+  readonly limits?: Readonly<Record<string, string>>;
   readonly logLevel?: "debug" | "info";
   /** Added to the fields of each daemon's configuration. */
   readonly fields?: Readonly<Record<string, unknown>>;
+  /** Options of Node.js, for each daemon. */
+  readonly nodeJsOptions?: (node: string) => readonly string[];
 }
 
 export interface NodePlan {
@@ -90,6 +95,7 @@ export function configOf(
   },
 ): object {
   const { shape, folder, certificates, plans, options } = network;
+  const { limits = { segmentBytes: "8KiB", segmentAgeMax: "2s" } } = options;
   const { peer, saeFacing } = certificates.nodes.get(parseNodeId(id))!;
   const neighbours = shape.links.filter((link) => link.includes(id)).map(([a, b]) => (a === id ? b : a));
   const at = (port: number): string => `127.0.0.1:${port}`;
@@ -108,7 +114,7 @@ export function configOf(
       neighbour,
       driver: "serial-frame",
       module: { path: linePath(folder, id, neighbour) },
-      limits: { segmentBytes: "8KiB", segmentAgeMax: "2s" },
+      limits,
     })),
     network: shape.links,
     saes: Object.entries(shape.saes).map(([sae, node]) => ({ id: sae, node })),

@@ -81,7 +81,8 @@ export async function openNetworkOf<Shape extends NetworkShape>(
     writeFileSync(plan.configFile, stringify(configOf(plan, { shape, plans, folder, certificates, options })));
   }
   const emulator = emulatorIn(folder, shape, options);
-  const nodes = Object.fromEntries(plans.map((plan) => [plan.id, new NetworkNode(plan, DAEMON)]));
+  const program = (id: string): readonly string[] => [...(options.nodeJsOptions?.(id) ?? []), DAEMON];
+  const nodes = Object.fromEntries(plans.map((plan) => [plan.id, new NetworkNode(plan, program(plan.id))]));
   const network = new ProcessNetwork<Shape>(
     { shape, folder, certificates, emulator, remove },
     nodes as Network<Shape>["nodes"],
@@ -175,14 +176,18 @@ class ProcessNetwork<Shape extends NetworkShape> implements Network<Shape> {
   }
 }
 
-function emulatorIn(folder: string, shape: NetworkShape, { rateBps = 1_000_000 }: NetworkOptions): DaemonProcess {
+function emulatorIn(
+  folder: string,
+  shape: NetworkShape,
+  { rateBps = 1_000_000, blockBytes = 8192 }: NetworkOptions,
+): DaemonProcess {
   const configFile = join(folder, "emulator.yaml");
   const links = shape.links.map(([a, b]) => ({
     id: `${a}--${b}`,
     a: linePath(folder, a, b),
     b: linePath(folder, b, a),
     rateBps,
-    blockBytes: 8192,
+    blockBytes,
   }));
   writeFileSync(configFile, stringify({ links, control: join(folder, "control") }));
   return new DaemonProcess({

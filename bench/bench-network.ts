@@ -1,0 +1,101 @@
+/** The network that a scenario measures: real daemons, an emulator for their modules, loads; and what the daemons cost. */
+import type { NodeStatus } from "../src/api/operator/node-status.ts";
+import { parseSaeId } from "../src/model/ids.ts";
+import type { Balances } from "../src/store/ledger.ts";
+import { openNetworkOf, type Network } from "../test/e2e/network.ts";
+import type { NetworkOptions, NetworkShape } from "../test/e2e/network-plan.ts";
+import type { LoadSae, LoadSetup } from "./load/load-protocol.ts";
+import { LoadProcess } from "./load/load-process.ts";
+import { peakMemoryBytes, processorSeconds } from "./process-cost.ts";
+import type { BenchOptions, FigureBook } from "./scenario.ts";
+
+const MB = 1e6;
+const MEMORY_MB_MAX = 150;
+
+/** Links and pools that no window of a bench empties or fills: what stops first is the daemon. */
+export const AMPLE = {
+  limits: { segmentBytes: "64KiB", stockMax: "16GiB" },
+  inboundPoolMax: "16GiB",
+  blockBytes: 32_768,
+} as const;
+
+/** The file has its own words for it: no pool is refilled. */
+export const NO_REFILL = { strategy: "on-demand" } as const;
+
+/** Two nodes and their link. */
+export const NEIGHBOURS: NetworkShape = {
+  nodes: ["hub", "north"],
+  links: [["hub", "north"]],
+  saes: { "sae-hub": "hub", "sae-north": "north" },
+  pairs: [["sae-hub", "sae-north"]],
+};
+
+/** Two nodes that share keys and no link, and one between them. */
+export const TWO_HOPS: NetworkShape = {
+  nodes: ["north", "hub", "south"],
+  links: [
+    ["hub", "north"],
+    ["hub", "south"],
+  ],
+  saes: { "sae-north": "north", "sae-south": "south" },
+  pairs: [["sae-north", "sae-south"]],
+};
+
+export interface BenchNetwork {
+  readonly network: Network<NetworkShape>;
+  /** SAEs in a process of their own, which ends with the network. */
+  load(work: LoadSetup["work"], between: readonly [initiator: string, target: string], lanes: number): LoadProcess;
+  /** Of all daemons, since they started. */
+  processorSeconds(): number;
+  /** Notes the most memory that any of the daemons has had. */
+  noteMemory(book: FigureBook): void;
+}
+
+/** Runs `measure` in a new network, and ends every process of it, however that ended. */
+export async function inNetwork(
+  shape: NetworkShape,
+  networkOptions: NetworkOptions,
+  { profileFolder }: BenchOptions,
+  measure: (bench: BenchNetwork) => Promise<void>,
+): Promise<void> {
+  const nodeJsOptions = (node: string): readonly string[] =>
+    profileFolder === undefined
+      ? []
+      : ["--cpu-prof", `--cpu-prof-dir=${profileFolder}`, `--cpu-prof-name=${node}-${Date.now()}.cpuprofile`];
+  const network = await openNetworkOf(shape, { ...networkOptions, nodeJsOptions });
+  const loads: LoadProcess[] = [];
+  const pids = (): number[] => shape.nodes.map((node) => network.node(node).process.pid);
+  try {
+    await measure({
+      network,
+      load(work, [initiator, target], lanes) {
+        const saes = { initiator: saeIn(network, initiator), target: saeIn(network, target) };
+        const load = new LoadProcess({ work, lanes, ...saes });
+        loads.push(load);
+        return load;
+      },
+      processorSeconds: () => pids().reduce((sum, pid) => sum + processorSeconds(pid), 0),
+      noteMemory(book) {
+        const bytes = Math.max(...pids().map(peakMemoryBytes));
+        book.note("memory of a daemon, at most", "MB", bytes / MB, { atMost: MEMORY_MB_MAX });
+      },
+    });
+  } finally {
+    for (const load of loads) await load.end();
+    // A profile is written at an orderly end.
+    if (profileFolder !== undefined) for (const node of shape.nodes) await network.node(node).process.end("SIGTERM");
+    await network.close();
+  }
+}
+
+export function balancesOf({ ledger }: NodeStatus, owner: string): Balances {
+  const line = ledger.find((other) => other.owner === owner);
+  if (line === undefined) throw new Error(`the ledger has no ${owner}`);
+  return line.balances;
+}
+
+function saeIn(network: Network<NetworkShape>, id: string): LoadSae {
+  const { cert, key } = network.certificates.saes.get(parseSaeId(id))!;
+  const url = network.node(network.shape.saes[id]!).etsi014Url;
+  return { id, url, tls: { ca: network.certificates.saesCa, cert, key } };
+}
