@@ -4,6 +4,7 @@ import { createEtsi014Handlers } from "../api/etsi014/handlers.ts";
 import { refuseExchange } from "../api/etsi014/replies.ts";
 import { createOperatorHandlers, refuseOperatorExchange } from "../api/operator/handlers.ts";
 import type { DriverCatalog } from "../driver/driver-catalog.ts";
+import { collectOperator, createOperatorMetrics } from "../api/operator/operator-metrics.ts";
 import { openHttpServer } from "../io/http-server.ts";
 import { openSaeServer } from "../io/https-server.ts";
 import type { NodePorts } from "../node/ports.ts";
@@ -57,7 +58,11 @@ export async function openDaemon(config: DaemonConfig, parts: DaemonParts, scope
     liveness,
     notReady: () => [...notReady],
   });
-  const metricsText = (): ReturnType<typeof metrics.text> => metrics.text();
+  const operatorMetrics = createOperatorMetrics(metrics);
+  const metricsText = async (): ReturnType<typeof metrics.text> => {
+    collectOperator(operatorMetrics, await status());
+    return metrics.text();
+  };
   const handle = createOperatorHandlers({ health, status, metricsText });
   const operator = { listen: config.operator.listen, handle, refuse: refuseOperatorExchange, log, limits: HTTP_LIMITS };
   const { url: operatorUrl } = await openHttpServer(operator, scope);

@@ -29,6 +29,15 @@ export function createPrometheusRegistry(options: { readonly ofProcess: boolean 
       const counter = new Counter({ name, help, labelNames: labels, registers });
       return { add: (values, amount = 1) => counter.inc(values, amount) };
     },
+    runningTotal({ name, help, labels }) {
+      const counter = new Counter({ name, help, labelNames: labels, registers });
+      return {
+        set(values, value) {
+          counter.remove(values);
+          counter.inc(values, value);
+        },
+      };
+    },
     gauge({ name, help, labels }) {
       const gauge = new Gauge({ name, help, labelNames: labels, registers });
       return { set: (values, value) => gauge.set(values, value) };

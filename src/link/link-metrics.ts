@@ -1,12 +1,14 @@
 /** Metrics of QKD links (names after ETSI GS QKD 015 and ITU-T Y.3807 where those have one). */
-import type { Counter, Gauge, MetricsRegistry } from "../runtime/metrics.ts";
+import type { Counter, Gauge, MetricsRegistry, RunningTotal } from "../runtime/metrics.ts";
 
 export interface LinkMetrics {
   readonly secretKeyRate: Gauge<"link">;
+  readonly effectiveRate: Gauge<"link">;
+  readonly expectedConsumption: Gauge<"link">;
   readonly qber: Gauge<"link">;
   readonly status: Gauge<"link" | "status">;
   readonly stockBits: Gauge<"link" | "state">;
-  readonly keyBits: Gauge<"link" | "use">;
+  readonly keyBits: RunningTotal<"link" | "use">;
   readonly sessions: Gauge<"link">;
   readonly segments: Counter<"link" | "result">;
   readonly openings: Counter<"link" | "role">;
@@ -22,6 +24,16 @@ export function createLinkMetrics(registry: MetricsRegistry): LinkMetrics {
       help: "Secret key rate that the module reports (ETSI GS QKD 015: skr).",
       labels: link,
     }),
+    effectiveRate: registry.gauge({
+      name: "qkdn_link_eskr_bits_per_second",
+      help: "Secret key rate less what the link itself spends on tags, proofs and failed agreements (ETSI GS QKD 015: eskr).",
+      labels: link,
+    }),
+    expectedConsumption: registry.gauge({
+      name: "qkdn_link_expected_consumption_bits_per_second",
+      help: "Pad that relays spend in both directions (ETSI GS QKD 015: expected_consumption).",
+      labels: link,
+    }),
     qber: registry.gauge({ name: "qkdn_link_qber_ratio", help: "Quantum bit error rate, 0 to 1.", labels: link }),
     status: registry.gauge({
       name: "qkdn_link_status",
@@ -33,9 +45,9 @@ export function createLinkMetrics(registry: MetricsRegistry): LinkMetrics {
       help: "Key held: quarantine, outbound, inbound, open.",
       labels: ["link", "state"],
     }),
-    keyBits: registry.gauge({
-      name: "qkdn_link_key_bits",
-      help: "Where all key of the link went since the store began; received is the sum of all other uses.",
+    keyBits: registry.runningTotal({
+      name: "qkdn_link_key_bits_total",
+      help: "Key that the module generated since the store began, and what it was used for: otp, mac, supply; or lost as.",
       labels: ["link", "use"],
     }),
     sessions: registry.gauge({ name: "qkdn_link_session_up", help: "1 while the KM link is up.", labels: link }),

@@ -33,6 +33,7 @@ import { judgeMark, type MarkJudgement } from "./mark.ts";
 import { createModuleIntake } from "./module-intake.ts";
 import { OutboundPads } from "./outbound-pads.ts";
 import { PadDemand } from "./pad-demand.ts";
+import { RateMeter } from "./rate-meter.ts";
 import { helloOf, reconcile } from "./reconciliation.ts";
 import { TroubleLog } from "./trouble-log.ts";
 
@@ -78,6 +79,10 @@ export interface LinkReport {
   readonly inboundBytes: number;
   readonly openOutboundBytes: number;
   readonly openInboundBytes: number;
+  /** Pad that relays spend, in both directions. */
+  readonly demandBytesPerSecond: number;
+  /** Key that the link itself spends: tags, proofs, what could not be agreed upon. */
+  readonly ownNeedBytesPerSecond: number;
   readonly balances: Balances;
   readonly troubles: readonly string[];
 }
@@ -125,6 +130,7 @@ class OpenQkdLink implements QkdLink {
   readonly #outbound: OutboundPads;
   readonly #inbound: InboundPads;
   readonly #demand: PadDemand;
+  readonly #ownNeed: RateMeter;
   readonly #module: ReturnType<typeof createModuleIntake>;
 
   constructor(parts: QkdLinkParts, limits: LinkLimits, listener: LinkListener, stock: LinkStock, scope: Scope) {
@@ -141,6 +147,7 @@ class OpenQkdLink implements QkdLink {
     this.#outbound = new OutboundPads(this.#link, () => listener.padsAvailable(this));
     this.#inbound = new InboundPads(this.#link);
     this.#demand = new PadDemand(clock, () => this.#outbound.spentBytes);
+    this.#ownNeed = new RateMeter(clock, () => ownNeedBytes(stock.vault.ledger.balances(stock.ledger)));
     const onStock = (): void => this.#outbound.stockChanged();
     this.#agreement = new KeyAgreement(this.#link, () => this.#demand.ownShare(), onStock);
     this.#session = new LinkSession(this.#link, this.#rooms(), parts.random);
@@ -195,6 +202,8 @@ class OpenQkdLink implements QkdLink {
       inboundBytes: stock.heldBytes(selfEnd === "leader" ? "follower" : "leader"),
       openOutboundBytes: this.#outbound.openBytes,
       openInboundBytes: this.#inbound.openBytes,
+      demandBytesPerSecond: this.#demand.bytesPerSecond(),
+      ownNeedBytesPerSecond: this.#ownNeed.perSecond(),
       balances: stock.vault.ledger.balances(stock.ledger),
       troubles: troubles.sentences(),
     };
@@ -277,3 +286,6 @@ class OpenQkdLink implements QkdLink {
     }
   }
 }
+
+const ownNeedBytes = ({ tags, proofs, tails, discarded, burned, burnedOpen }: Balances): number =>
+  tags + proofs + tails + discarded + burned + burnedOpen;

@@ -6,16 +6,30 @@ import type { PoolView } from "../pre-establishment/pre-establishment-strategy.t
 import type { PreEstablishmentMetrics } from "../pre-establishment/pre-establishment-metrics.ts";
 import type { PoolId } from "../relay/pool-records.ts";
 import type { RelayMetrics } from "../relay/relay-metrics.ts";
-import { ACCOUNTS, type Balances } from "../store/ledger.ts";
+import type { Balances } from "../store/ledger.ts";
 
-const USES = ["received", ...ACCOUNTS] as const;
+/** What key was used for, or lost as, from the accounts that only grow. The rest of what was generated is still held. */
+const USES: Readonly<Record<string, (balances: Balances) => number>> = {
+  generated: ({ received }) => received,
+  otp: ({ pads }) => pads,
+  mac: ({ tags, proofs }) => tags + proofs,
+  supply: ({ supplied }) => supplied,
+  tails: ({ tails }) => tails,
+  expired: ({ expired }) => expired,
+  discarded: ({ discarded }) => discarded,
+  burned: ({ burned, burnedOpen }) => burned + burnedOpen,
+};
 const STATUSES = ["ACTIVE", "PASSIVE", "PENDING", "OFF"] as const;
 
 export function collectLink(metrics: LinkMetrics, report: LinkReport): void {
   const { link } = report;
   const status = report.module?.status;
   metrics.sessions.set({ link }, report.sessionUp ? 1 : 0);
-  metrics.secretKeyRate.set({ link }, status?.state === "generating" ? (status.secretKeyRateBps ?? 0) : 0);
+  const ownNeedBps = report.ownNeedBytesPerSecond * BITS_PER_BYTE;
+  const rateBps = status?.state === "generating" ? (status.secretKeyRateBps ?? 0) : 0;
+  metrics.secretKeyRate.set({ link }, rateBps);
+  metrics.effectiveRate.set({ link }, Math.max(0, rateBps - ownNeedBps));
+  metrics.expectedConsumption.set({ link }, report.demandBytesPerSecond * BITS_PER_BYTE);
   metrics.qber.set({ link }, status?.qber ?? Number.NaN);
   for (const name of STATUSES) metrics.status.set({ link, status: name }, name === statusOf(report) ? 1 : 0);
   if (report.module !== undefined) {
@@ -31,7 +45,9 @@ export function collectLink(metrics: LinkMetrics, report: LinkReport): void {
     open: report.openOutboundBytes + report.openInboundBytes,
   };
   for (const [state, bytes] of Object.entries(stock)) metrics.stockBits.set({ link, state }, bytes * BITS_PER_BYTE);
-  for (const use of USES) metrics.keyBits.set({ link, use }, report.balances[use] * BITS_PER_BYTE);
+  for (const [use, bytes] of Object.entries(USES)) {
+    metrics.keyBits.set({ link, use }, bytes(report.balances) * BITS_PER_BYTE);
+  }
 }
 
 /** ETSI GS QKD 015 V2.1.1, link states: key comes; key is left; never any yet; nothing. */
@@ -41,10 +57,29 @@ function statusOf(report: LinkReport): (typeof STATUSES)[number] {
   return report.balances.received === 0 ? "PENDING" : "OFF";
 }
 
-export function collectPool(metrics: RelayMetrics, id: PoolId, stockBytes: number, balances: Balances): void {
+export function collectPool(
+  metrics: RelayMetrics,
+  { id, stockBytes }: { readonly id: PoolId; readonly stockBytes: number },
+  { balances, keyBytes }: { readonly balances: Balances; readonly keyBytes: number },
+): void {
   const labels = { remote: id.remote, direction: id.direction, class: id.keyClass };
   metrics.poolBits.set({ ...labels, state: "available" }, stockBytes * BITS_PER_BYTE);
-  for (const use of USES) metrics.poolKeyBits.set({ ...labels, use }, balances[use] * BITS_PER_BYTE);
+  for (const [use, bytes] of Object.entries(USES)) {
+    metrics.poolKeyBits.set({ ...labels, use }, bytes(balances) * BITS_PER_BYTE);
+  }
+  const voidedBytes = balances.burned + balances.burnedOpen + balances.tails;
+  metrics.waste.set({ ...labels, cause: "expired" }, balances.expired / keyBytes);
+  metrics.waste.set({ ...labels, cause: "voided" }, voidedBytes / keyBytes);
+}
+
+/** What the target's side holds for keys that the remote node gives out. */
+export function collectInboundKeys(
+  metrics: PreEstablishmentMetrics,
+  { id, stockBytes }: { readonly id: PoolId; readonly stockBytes: number },
+  keyBytes: number,
+): void {
+  const labels = { remote: id.remote, direction: id.direction, class: id.keyClass };
+  metrics.keys.set({ ...labels, state: "available" }, Math.floor(stockBytes / keyBytes));
 }
 
 export function collectPlan(

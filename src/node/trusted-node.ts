@@ -28,7 +28,8 @@ import { createSupplyMetrics } from "../supply/supply-metrics.ts";
 import type { Router } from "../topology/router.ts";
 import { createStaticRouter } from "../topology/static-map.ts";
 import { checkNodeConfig, type NodeConfig } from "./config.ts";
-import { collectLink, collectPlan, collectPool } from "./node-metrics.ts";
+import { collectInboundKeys, collectLink, collectPlan, collectPool } from "./node-metrics.ts";
+import { withPairLabels } from "./pair-labels.ts";
 import type { NodePorts } from "./ports.ts";
 
 const SWEEP_PERIOD_MS = 10_000;
@@ -101,7 +102,8 @@ class OpenNode implements TrustedNode {
     pools: PoolDirectory,
     directory: ReturnType<typeof createSaeDirectory>,
   ) {
-    const { clock, random, log, metrics } = ports;
+    const { clock, random, log } = ports;
+    const metrics = withPairLabels(config.node, ports.metrics);
     this.#config = config;
     this.#ports = ports;
     this.id = config.node;
@@ -284,8 +286,10 @@ class OpenNode implements TrustedNode {
     planMetrics: ReturnType<typeof createPreEstablishmentMetrics>,
   ): void {
     for (const link of this.links) collectLink(this.#linkMetrics, link.report());
+    const keyBytes = this.#config.supply.keySizeDefaultBits / BITS_PER_BYTE;
+    for (const pool of this.pools.inbound) collectInboundKeys(planMetrics, pool, keyBytes);
     for (const pool of [...this.pools.outbound, ...this.pools.inbound]) {
-      collectPool(relayMetrics, pool.id, pool.stockBytes, this.vault.ledger.balances(pool.ledger));
+      collectPool(relayMetrics, pool, { balances: this.vault.ledger.balances(pool.ledger), keyBytes });
     }
     for (const pool of this.pools.outbound) {
       const view = this.view(pool);

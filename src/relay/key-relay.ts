@@ -240,9 +240,13 @@ class OriginRelay implements KeyRelay {
       reservations.release(relay); // its pad is spent
       const outcome = await promise;
       const result = await this.#conclude(outcome, plan, planBytes, payload, pool);
-      metrics.relays.add({ role: "origin", result: result.kind === "refused" ? result.reason : result.kind });
+      metrics.ended({
+        role: "origin",
+        result: result.kind === "refused" ? result.reason : result.kind,
+        hops: plan.route.length,
+        durationMs: clock.monotonic() - startedAt,
+      });
       if (result.kind === "established") {
-        metrics.duration.observe({ hops: String(plan.route.length) }, (clock.monotonic() - startedAt) / 1000);
         log.debug("relay established", { target: pool.id.remote, bytes: result.bytes, hops: plan.route.length });
       }
       return result;

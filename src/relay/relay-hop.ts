@@ -11,7 +11,7 @@ import { HOUR_MS } from "../model/units.ts";
 import type { OpenedFrame } from "../link/inbound-pads.ts";
 import type { QkdLink } from "../link/qkd-link.ts";
 import type { Frame, RelayAnswer, RelayRefusal } from "../peer/peer-messages.ts";
-import type { Clock } from "../runtime/clock.ts";
+import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { readFrame } from "../link/hop-frame.ts";
 import { splitPayload, TIME_LEFT_MS } from "./key-relay.ts";
@@ -56,6 +56,7 @@ interface Passage {
   readonly onward:
     { readonly kind: "transit"; readonly to: QkdLink } | { readonly kind: "here"; readonly payload: KeyMaterial };
   readonly cancelDeadline: () => void;
+  readonly startedAt: MonotonicMs;
   receivedBytes: number;
 }
 
@@ -156,6 +157,7 @@ export class RelayHop {
       totalBytes: header.totalBytes,
       onward,
       cancelDeadline: clock.after(Math.min(header.timeLeftMs, TIME_LEFT_MS), () => this.#refuse(passage, "deadline")),
+      startedAt: clock.monotonic(),
       receivedBytes: 0,
     };
     this.#passages.set(header.relay, passage);
@@ -250,6 +252,7 @@ export class RelayHop {
     const role = passage.onward.kind === "transit" ? "transit" : "destination";
     if (passage.onward.kind === "here") passage.onward.payload.erase();
     else this.#parts.reservations.release(passage.relay);
-    this.#parts.metrics.relays.add({ role, result });
+    const durationMs = this.#parts.clock.monotonic() - passage.startedAt;
+    this.#parts.metrics.ended({ role, result, hops: passage.plan.route.length, durationMs });
   }
 }

@@ -8,6 +8,10 @@ export interface Counter<Name extends string> {
 export interface Gauge<Name extends string> {
   set(labels: Labels<Name>, value: number): void;
 }
+/** A counter whose value is kept elsewhere, in a ledger say, and shown from there. It never goes down while a process lives. */
+export interface RunningTotal<Name extends string> {
+  set(labels: Labels<Name>, value: number): void;
+}
 export interface Histogram<Name extends string> {
   observe(labels: Labels<Name>, value: number): void;
 }
@@ -20,6 +24,7 @@ export interface Declaration<Name extends string> {
 
 export interface MetricsRegistry {
   counter<const Name extends string>(declaration: Declaration<Name>): Counter<Name>;
+  runningTotal<const Name extends string>(declaration: Declaration<Name>): RunningTotal<Name>;
   gauge<const Name extends string>(declaration: Declaration<Name>): Gauge<Name>;
   histogram<const Name extends string>(
     declaration: Declaration<Name> & { readonly buckets: readonly number[] },

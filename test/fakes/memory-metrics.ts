@@ -20,6 +20,7 @@ export function createMemoryMetrics(): MemoryMetrics {
         values.set(name, (values.get(name) ?? 0) + amount);
       },
     }),
+    runningTotal: (declaration) => ({ set: (labels, value) => void values.set(nameOf(declaration, labels), value) }),
     gauge: (declaration) => ({ set: (labels, value) => void values.set(nameOf(declaration, labels), value) }),
     histogram: (declaration) => ({ observe: (labels, value) => void values.set(nameOf(declaration, labels), value) }),
     beforeScrape: (collect) => void collectors.push(collect),

@@ -108,35 +108,64 @@ export interface CertificateStatus {
 
 const CERTIFICATE_DAYS_MIN = 7;
 
-/** What somebody should look at, one sentence each; nothing while all is well. Low pools are not among it: they refill. */
-export function troublesOf(status: NodeStatus): readonly string[] {
+/** What an alarm is about, and how severe that is (severities of ETSI GS QKD 015). */
+export const ALARM_TYPES = {
+  node: "MAJOR",
+  store: "MAJOR",
+  session: "MAJOR",
+  module: "MAJOR",
+  link: "MINOR",
+  ledger: "MAJOR",
+  certificate: "MAJOR",
+} as const;
+export type AlarmType = keyof typeof ALARM_TYPES;
+
+export interface Alarm {
+  readonly type: AlarmType;
+  readonly sentence: string;
+}
+
+/** What somebody should look at; nothing while all is well. Low pools are not among it: they refill. */
+export function alarmsOf(status: NodeStatus): readonly Alarm[] {
+  const alarms = (type: AlarmType, sentences: readonly string[]): readonly Alarm[] =>
+    sentences.map((sentence) => ({ type, sentence }));
+  const unbalanced = status.ledger.filter(({ balances }) => missingBytes(balances) !== 0);
+  const ending = (status.certificates ?? []).filter(({ daysLeft }) => daysLeft < CERTIFICATE_DAYS_MIN);
   return [
-    ...status.health.reasons,
-    ...status.store.troubles.map((trouble) => `store: ${trouble}`),
-    ...status.links.flatMap(troublesOfLink),
-    ...status.ledger
-      .filter(({ balances }) => missingBytes(balances) !== 0)
-      .map(({ owner, balances }) => `the ledger of ${owner} is off by ${missingBytes(balances)} bytes`),
-    ...(status.certificates ?? [])
-      .filter(({ daysLeft }) => daysLeft < CERTIFICATE_DAYS_MIN)
-      .map(({ use, daysLeft }) =>
-        daysLeft < 0
-          ? `certificate for ${use}: expired`
-          : `certificate for ${use}: expires in ${Math.floor(daysLeft)} days`,
-      ),
+    ...alarms("node", status.health.reasons),
+    ...alarms(
+      "store",
+      status.store.troubles.map((trouble) => `store: ${trouble}`),
+    ),
+    ...status.links.flatMap(alarmsOfLink),
+    ...alarms(
+      "ledger",
+      unbalanced.map(({ owner, balances }) => `the ledger of ${owner} is off by ${missingBytes(balances)} bytes`),
+    ),
+    ...alarms("certificate", ending.map(certificateSentence)),
   ];
 }
+
+/** The same as one sentence each. */
+export function troublesOf(status: NodeStatus): readonly string[] {
+  return alarmsOf(status).map(({ sentence }) => sentence);
+}
+
+const certificateSentence = ({ use, daysLeft }: CertificateStatus): string =>
+  `certificate for ${use}: ${daysLeft < 0 ? "expired" : `expires in ${Math.floor(daysLeft)} days`}`;
 
 /** Received minus all accounts: 0, or bytes of key went where nobody knows. */
 export function missingBytes(balances: Balances): number {
   return ACCOUNTS.reduce((rest, account) => rest - balances[account], balances.received);
 }
 
-function troublesOfLink({ neighbour, session, module, troubles }: LinkStatus): readonly string[] {
+function alarmsOfLink({ neighbour, session, module, troubles }: LinkStatus): readonly Alarm[] {
   const why = module.reason === undefined ? "" : `: ${module.reason}`;
+  const alarm = (type: AlarmType, trouble: string): Alarm => ({ type, sentence: `link to ${neighbour}: ${trouble}` });
+  const moduleFails = module.state === "faulty" || module.state === "absent";
   return [
-    ...(session === "down" ? ["no session with the neighbour"] : []),
-    ...(module.state === "faulty" || module.state === "absent" ? [`the module is ${module.state}${why}`] : []),
-    ...troubles,
-  ].map((trouble) => `link to ${neighbour}: ${trouble}`);
+    ...(session === "down" ? [alarm("session", "no session with the neighbour")] : []),
+    ...(moduleFails ? [alarm("module", `the module is ${module.state}${why}`)] : []),
+    ...troubles.map((trouble) => alarm("link", trouble)),
+  ];
 }

@@ -4,9 +4,11 @@ import { describe, test } from "node:test";
 
 import type { ApiReply } from "../../../src/api/api-request.ts";
 import { createOperatorHandlers, refuseOperatorExchange } from "../../../src/api/operator/handlers.ts";
-import { type HealthReport, troublesOf } from "../../../src/api/operator/node-status.ts";
+import { ALARM_TYPES, type HealthReport, troublesOf } from "../../../src/api/operator/node-status.ts";
+import { collectOperator, createOperatorMetrics } from "../../../src/api/operator/operator-metrics.ts";
 import { renderStatus } from "../../../src/api/operator/status-text.ts";
 import { bytesText, countText, durationText, rateText } from "../../../src/api/operator/text-table.ts";
+import { createMemoryMetrics } from "../../fakes/memory-metrics.ts";
 import { READY, badStatus, wellStatus } from "../../fakes/sample-status.ts";
 
 const WELL = `node node-a, qkdnd 0.1.0, up 3 d 4 h, ready
@@ -109,6 +111,25 @@ describe("troubles", () => {
       "link to node-b: the module is faulty: QBER above 11 %",
     ]);
   });
+});
+
+test("alarms are counted by what they are about", () => {
+  const metrics = createMemoryMetrics();
+  collectOperator(createOperatorMetrics(metrics), badStatus());
+  const counts = Object.entries(ALARM_TYPES).map(([type, severity]) => [
+    type,
+    metrics.value("qkdn_alarm_active", severity, type),
+  ]);
+  assert.deepEqual(Object.fromEntries(counts), {
+    node: 1,
+    store: 1,
+    session: 1,
+    module: 1,
+    link: 1,
+    ledger: 1,
+    certificate: 2,
+  });
+  assert.equal(metrics.value("qkdn_node_ready"), 0);
 });
 
 describe("quantities", () => {

@@ -25,6 +25,17 @@ describe("the metrics registry", () => {
     assert.doesNotMatch(text, /process_|nodejs_/);
   });
 
+  test("a total that a ledger keeps is a counter with the ledger's value", async () => {
+    const registry = createPrometheusRegistry({ ofProcess: false });
+    const total = registry.runningTotal({ name: "qkdn_used_total", help: "Used.", labels: ["use"] });
+    for (const value of [7, 12]) total.set({ use: "otp" }, value);
+    total.set({ use: "mac" }, 1);
+    const { text } = await registry.text();
+    assert.match(text, /# TYPE qkdn_used_total counter\n(qkdn_used_total\{use="\w+"\} \d+\n?)+/);
+    assert.match(text, /qkdn_used_total\{use="otp"\} 12$/m);
+    assert.match(text, /qkdn_used_total\{use="mac"\} 1$/m);
+  });
+
   test("two registries do not meet, and one name is declared once", () => {
     const declaration = { name: "qkdn_x_total", help: "X.", labels: [] } as const;
     const registry = createPrometheusRegistry({ ofProcess: false });
