@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { connect, createServer, type TLSSocket } from "node:tls";
 import { randomBytes } from "node:crypto";
-import { createDemoAuthority, peerLeaf } from "../../src/daemon/demo-certificates.ts";
+import { createDemoAuthority, peerLeaf } from "../../src/demo/demo-certificates.ts";
 import { createGrpcPeerTransport } from "../../src/io/grpc-peer-transport.ts";
 import { createJsonLogger } from "../../src/io/json-logger.ts";
 import { parseNodeId } from "../../src/model/ids.ts";

@@ -1,13 +1,12 @@
 /** The command line of `qkdnd`. */
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError } from "commander";
 
 import manifest from "../../package.json" with { type: "json" };
+import { StartFailure } from "../demo/demo-child.ts";
 import { loadDrivers } from "../io/driver-loader.ts";
 import { isQkdError } from "../model/errors.ts";
 import { readConfigFile } from "./config-file.ts";
-import { StartFailure } from "./demo-child.ts";
-import type { DemoRequest } from "./demo.ts";
-import { DEMO_DEFAULTS, DEMO_PORTS } from "./demo-plan.ts";
+import { demoCommand, runDemoCommand } from "./demo-command.ts";
 import { EXIT, EXIT_TEXTS, exitCodeOf } from "./exit-codes.ts";
 import { DRIVERS_FOLDER, runDaemon } from "./run.ts";
 import { readRoot } from "./root-key.ts";
@@ -15,8 +14,8 @@ import { readTlsFiles } from "./tls-files.ts";
 
 const EXAMPLES = `
 Examples:
-  qkdnd                                      the demo network: three nodes, four emulated modules (as: qkdnd demo)
-  qkdnd demo --length-km 60 --data /tmp/q    another fibre, another data folder
+  qkdnd                                      the demo network: five nodes in a ring, ten emulated modules (as: qkdnd demo)
+  qkdnd demo --help                          other shapes, fibres, ports
   qkdnd check-config --config qkdnd.yaml     is this file right, and all that it names there?
   qkdnd --config qkdnd.yaml                  one node (as: qkdnd run --config qkdnd.yaml)
 
@@ -45,7 +44,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     // Commander has printed what is wrong, or the help or version that was asked for.
     if (failure instanceof CommanderError) return failure.exitCode === 0 ? EXIT.ok : EXIT.usage;
     process.stderr.write(`${textOf(failure)}\n`);
-    return failure instanceof StartFailure ? failure.exitCode : exitCodeOf(failure);
+    return failure instanceof StartFailure ? (failure.exitCode ?? EXIT.bug) : exitCodeOf(failure);
   }
 }
 
@@ -62,7 +61,7 @@ function commandLine(ends: (exitCode: number) => void): Command {
     .exitOverride()
     .allowExcessArguments(false)
     .action(async ({ config }: { readonly config?: string }) => {
-      ends(config === undefined ? await demo({}) : await runDaemon(config));
+      ends(config === undefined ? await runDemoCommand({}) : await runDaemon(config));
     });
   program
     .command("run")
@@ -81,20 +80,8 @@ function commandLine(ends: (exitCode: number) => void): Command {
     .action(async () => {
       process.stdout.write(`${(await loadDrivers(DRIVERS_FOLDER)).names.join("\n")}\n`);
     });
-  program
-    .command("demo")
-    .description("runs three nodes in a chain, with emulated modules; ends them with Ctrl-C")
-    .option("--data <folder>", "where all of it is kept; the same folder again continues", DEMO_DEFAULTS.data)
-    .option("--base-port <n>", "first of nine ports on 127.0.0.1; 0 takes free ones", portFrom, DEMO_DEFAULTS.basePort)
-    .option("--length-km <km>", "length of each of the two fibres", numberFrom, DEMO_DEFAULTS.lengthKm)
-    .option("--rate <bit/s>", "secret key rate of each link, instead of one worked out from the length", numberFrom)
-    .action(async (options: DemoRequest) => ends(await demo(options)));
+  program.addCommand(demoCommand(ends));
   return program;
-}
-
-async function demo(options: Partial<DemoRequest>): Promise<number> {
-  const { runDemo } = await import("./demo.ts"); // a daemon needs none of it
-  return runDemo({ ...DEMO_DEFAULTS, ...options });
 }
 
 async function checkConfig(path: string): Promise<void> {
@@ -104,19 +91,6 @@ async function checkConfig(path: string): Promise<void> {
     (await readRoot(config, process.env["CREDENTIALS_DIRECTORY"])).erase();
   }
   process.stdout.write(`${config.file} is right: node ${config.node.node}, ${config.node.links.length} links\n`);
-}
-
-function numberFrom(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || !(value > 0)) throw new InvalidArgumentError("It is a number above 0.");
-  return value;
-}
-
-function portFrom(text: string): number {
-  const value = Number(text);
-  const highest = 65_535 - DEMO_PORTS;
-  if (/^\d{1,5}$/.test(text) && value <= highest) return value;
-  throw new InvalidArgumentError(`It is a whole number from 0 to ${highest}.`);
 }
 
 /** What was thrown, as an operator reads it. A bug of ours is shown with its place. */

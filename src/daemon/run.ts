@@ -12,7 +12,7 @@ import type { Logger } from "../runtime/logger.ts";
 import { openScope, type Scope } from "../runtime/scope.ts";
 import { type DaemonConfig, readConfigFile } from "./config-file.ts";
 import { openDaemon } from "./daemon.ts";
-import { onEndingSignals } from "./ending-signals.ts";
+import { onEndingSignals } from "../io/ending-signals.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { runSelfTests } from "./self-test.ts";
 import { reportToSystemd, sentenceOn } from "./systemd-report.ts";

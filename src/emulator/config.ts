@@ -6,7 +6,8 @@ import { z } from "zod";
 import { BLOCK_BYTES_MAX } from "../../drivers/serial-frame/messages.ts";
 import { QkdError, sentenceOf } from "../model/errors.ts";
 import { BITS_PER_BYTE } from "../model/units.ts";
-import { RATE_PROFILES, RATE_PROFILE_NAMES, rateOver } from "./rate-model.ts";
+import { LINK_PROFILE_NAMES, LINK_PROFILES } from "./link-profiles.ts";
+import { EQUIPMENT, EQUIPMENT_NAMES, type LinkRate, rateOver } from "./rate-model.ts";
 
 export interface EmulatedLinkConfig {
   readonly id: string;
@@ -30,6 +31,7 @@ export interface EmulatorConfig {
 
 const RATE_BPS_MAX = 1e9;
 const LENGTH_KM_MAX = 1000;
+const EQUIPMENT_DEFAULT = "t12-fit";
 const KEPT_BYTES_DEFAULT = 1 << 22;
 const KEPT_BYTES_MAX = 1 << 28;
 const BLOCKS_PER_SECOND = 4;
@@ -40,8 +42,9 @@ const linkSchema = z.strictObject({
   id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, "1 to 100 letters, digits, dots, dashes"),
   a: z.string().min(1),
   b: z.string().min(1),
+  profile: z.enum(LINK_PROFILE_NAMES).optional(),
   lengthKm: z.number().min(0).max(LENGTH_KM_MAX).optional(),
-  profile: z.enum(RATE_PROFILE_NAMES).default("t12-fit"),
+  equipment: z.enum(EQUIPMENT_NAMES).optional(),
   rateBps: z.number().positive().max(RATE_BPS_MAX).optional(),
   blockBytes: z.int().min(1).max(BLOCK_BYTES_MAX).optional(),
   keptBytes: z.int().min(BLOCK_BYTES_MAX).max(KEPT_BYTES_MAX).default(KEPT_BYTES_DEFAULT),
@@ -81,10 +84,10 @@ export async function readEmulatorConfig(path: string): Promise<EmulatorConfig> 
 }
 
 function completed(link: z.output<typeof linkSchema>, index: number): EmulatedLinkConfig {
-  const physics = link.lengthKm === undefined ? undefined : rateOver(RATE_PROFILES[link.profile], link.lengthKm);
+  const physics = physicsOf(link);
   const rateBps = link.rateBps ?? physics?.secretKeyRateBps;
   if (rateBps === undefined) {
-    throw new QkdError("CONFIG_INVALID", `links.${index}: lengthKm or rateBps says how much key there is`, {
+    throw new QkdError("CONFIG_INVALID", `links.${index}: profile, lengthKm or rateBps says how much key there is`, {
       field: `links.${index}.lengthKm`,
     });
   }
@@ -98,6 +101,14 @@ function completed(link: z.output<typeof linkSchema>, index: number): EmulatedLi
     keptBytesMax: link.keptBytes,
     seed: link.seed,
   };
+}
+
+/** What is given beside a profile stands instead of what the profile says. */
+function physicsOf(link: z.output<typeof linkSchema>): LinkRate | undefined {
+  const profile = link.profile === undefined ? undefined : LINK_PROFILES[link.profile];
+  const lengthKm = link.lengthKm ?? profile?.lengthKm;
+  if (lengthKm === undefined) return undefined;
+  return rateOver(EQUIPMENT[link.equipment ?? profile?.equipment ?? EQUIPMENT_DEFAULT], lengthKm);
 }
 
 /** Several blocks a second, but neither crumbs nor more than a serial line takes in one go. */

@@ -8,7 +8,8 @@ import { parseEmulatorConfig, readEmulatorConfig, type EmulatorConfig, type Link
 import { askControl, serveControl, type ControlRequest } from "./control.ts";
 import { FAULT_NAMES, openEmulator, type FaultName } from "./emulator.ts";
 import type { LinkEnd } from "./link-pair.ts";
-import { RATE_PROFILES, RATE_PROFILE_NAMES, type RateProfileName } from "./rate-model.ts";
+import { LINK_PROFILE_NAMES, type LinkProfileName, linkProfileTexts } from "./link-profiles.ts";
+import { EQUIPMENT, EQUIPMENT_NAMES, type EquipmentName } from "./rate-model.ts";
 import { createStderrLog } from "./stderr-log.ts";
 
 const CONFIG_EXAMPLE = `
@@ -19,12 +20,17 @@ A file with two links, YAML or JSON:
     - { id: b--c, a: /tmp/qkd/b-to-c, b: /tmp/qkd/c-to-b, rateBps: 50000, blockBytes: 4096 }
   control: /tmp/qkd/control
 
-Per link: id, a, b (names to be made for the two terminals); lengthKm with profile, or rateBps; blockBytes (1 to 65536),
-keptBytes (key kept for an end that has not acknowledged it), seed (the same key each time: for tests only).
+Per link: id, a, b (names to be made for the two terminals); profile, or lengthKm with equipment, or rateBps; blockBytes
+(1 to 65536), keptBytes (key kept for an end that has not acknowledged it), seed (the same key each time: for tests only).
 
 When every terminal is there, one line is printed: {"ready":true,"links":[...]}. SIGTERM and SIGINT end it.`;
 
-const PROFILES = RATE_PROFILE_NAMES.map((name) => `  ${name.padEnd(10)} ${RATE_PROFILES[name].about}`).join("\n");
+const PROFILES = `
+Profiles:
+${linkProfileTexts().join("\n")}
+
+Equipment:
+${EQUIPMENT_NAMES.map((name) => `  ${name.padEnd(10)} ${EQUIPMENT[name].about}`).join("\n")}`;
 
 const FAULTS = `
   unplug   the terminal of that end goes away: its host's line hangs up
@@ -43,7 +49,8 @@ interface LinkOptions {
   readonly a: string;
   readonly b: string;
   readonly lengthKm?: number;
-  readonly profile: RateProfileName;
+  readonly profile?: LinkProfileName;
+  readonly equipment?: EquipmentName;
   readonly rate?: number;
   readonly blockBytes?: number;
   readonly seed?: string;
@@ -77,13 +84,14 @@ program
   .requiredOption("--a <path>", "name to be made for the terminal of one module")
   .requiredOption("--b <path>", "name to be made for the terminal of the other")
   .option("--id <name>", "the link's name", "link")
+  .addOption(new Option("--profile <name>", "a kind of link, see below").choices(LINK_PROFILE_NAMES))
   .option("--length-km <km>", "length of the fibre", number)
-  .addOption(new Option("--profile <name>", "kind of equipment").choices(RATE_PROFILE_NAMES).default("t12-fit"))
+  .addOption(new Option("--equipment <name>", "kind of modules (default: t12-fit)").choices(EQUIPMENT_NAMES))
   .option("--rate <bit/s>", "secret key rate, instead of one worked out from the length", number)
   .option("--block-bytes <n>", "bytes of each key block, 1 to 65536", number)
   .option("--seed <text>", "the same key each time: for tests only")
   .option("--control <path>", "unix socket for `qkd-emulator ctl`")
-  .addHelpText("after", `\nProfiles:\n${PROFILES}`)
+  .addHelpText("after", PROFILES)
   .action(async ({ rate, control, ...others }: LinkOptions) => {
     const link: LinkDescription = { ...others, ...(rate === undefined ? {} : { rateBps: rate }) };
     await run(parseEmulatorConfig({ links: [link], ...(control === undefined ? {} : { control }) }));

@@ -6,7 +6,7 @@
  * share Q1 of single photons and their error rate e1 are bounded; the rate for each pulse is
  * q p_sig { Q1 [1 - H2(e1)] - f Q_mu H2(E_mu) }.
  */
-export interface RateProfile {
+export interface QkdEquipment {
   /** What it stands for, and how far it is to be trusted. */
   readonly about: string;
   readonly pulsesPerSecond: number;
@@ -32,7 +32,7 @@ export interface LinkRate {
   readonly qber: number;
 }
 
-export const RATE_PROFILES = {
+export const EQUIPMENT = {
   "t12-fit": {
     about: "commercial, 1 GHz: fitted to the four published T12 points (arXiv 1310.0240) within 6 %; reach 92 km",
     pulsesPerSecond: 1e9,
@@ -46,7 +46,7 @@ export const RATE_PROFILES = {
     misalignment: 0.03,
     lossDbPerKm: 0.2,
   },
-  metro: {
+  "gys-10mhz": {
     about: "commercial, low rate: 15 kb/s at 10 km, 2 kb/s at 50 km; the physics of the GYS experiment at 10 MHz",
     pulsesPerSecond: 1e7,
     signalPhotons: 0.48,
@@ -72,20 +72,20 @@ export const RATE_PROFILES = {
     misalignment: 0.004,
     lossDbPerKm: 0.2,
   },
-} as const satisfies Record<string, RateProfile>;
+} as const satisfies Record<string, QkdEquipment>;
 
-export type RateProfileName = keyof typeof RATE_PROFILES;
+export type EquipmentName = keyof typeof EQUIPMENT;
 
-export const RATE_PROFILE_NAMES = Object.keys(RATE_PROFILES) as [RateProfileName, ...RateProfileName[]];
+export const EQUIPMENT_NAMES = Object.keys(EQUIPMENT) as [EquipmentName, ...EquipmentName[]];
 
 /** @param lengthKm  of fibre; other loss (plugs, splices) counts as more of it */
-export function rateOver(profile: RateProfile, lengthKm: number): LinkRate {
-  return rateAtLoss(profile, profile.lossDbPerKm * lengthKm);
+export function rateOver(equipment: QkdEquipment, lengthKm: number): LinkRate {
+  return rateAtLoss(equipment, equipment.lossDbPerKm * lengthKm);
 }
 
-export function rateAtLoss(profile: RateProfile, lossDb: number): LinkRate {
-  const { signalPhotons: mu, decoyPhotons: nu, darkClicks: y0, misalignment } = profile;
-  const eta = profile.receiverEfficiency * 10 ** (-lossDb / 10);
+export function rateAtLoss(equipment: QkdEquipment, lossDb: number): LinkRate {
+  const { signalPhotons: mu, decoyPhotons: nu, darkClicks: y0, misalignment } = equipment;
+  const eta = equipment.receiverEfficiency * 10 ** (-lossDb / 10);
   const clicks = (photons: number): number => 1 - Math.exp(-eta * photons);
   const gain = (photons: number): number => y0 + clicks(photons);
   const errors = (photons: number): number => y0 / 2 + misalignment * clicks(photons);
@@ -97,8 +97,8 @@ export function rateAtLoss(profile: RateProfile, lossDb: number): LinkRate {
   const singleErrors = (errors(nu) * Math.exp(nu) - y0 / 2) / (singleYield * nu);
   const singleGain = singleYield * mu * Math.exp(-mu);
   const perPulse =
-    singleGain * (1 - binaryEntropy(singleErrors)) - profile.errorCorrectionCost * gain(mu) * binaryEntropy(qber);
-  const rate = profile.pulsesPerSecond * profile.siftedShare * profile.signalShare * perPulse;
+    singleGain * (1 - binaryEntropy(singleErrors)) - equipment.errorCorrectionCost * gain(mu) * binaryEntropy(qber);
+  const rate = equipment.pulsesPerSecond * equipment.siftedShare * equipment.signalShare * perPulse;
   return { secretKeyRateBps: singleYield > 0 && rate > 0 ? rate : 0, qber };
 }
 

@@ -10,7 +10,9 @@ export const floors: readonly (readonly string[])[] = [
   ["supply"],
   ["pre-establishment", "api"],
   ["node", "io"],
-  ["daemon", "emulator"],
+  ["emulator"],
+  ["demo"],
+  ["daemon"],
 ];
 
 /** Folders that may use less than what lies below them: io fills in ports, and knows nothing of how a node works. */
@@ -25,14 +27,15 @@ export const driverMayImport: readonly string[] = ["driver", "model", "runtime"]
 export const driversImportedBy: Readonly<Record<string, readonly string[]>> = { emulator: ["serial-frame"] };
 
 /** The only folders that touch the machine: node:* modules, npm packages, clocks, chance, the process. */
-export const outsideWorld: readonly string[] = ["io", "daemon", "emulator"];
+export const outsideWorld: readonly string[] = ["io", "emulator", "demo", "daemon"];
 
 /** npm packages of which an inner folder may import types. */
 export const typesFromPackages: Readonly<Record<string, readonly string[]>> = { store: ["abstract-level"] };
 
 /** Files that nothing imports, because a person, a script or the driver loader starts them. */
 export const entryPoints: readonly RegExp[] = [
-  /^src\/daemon\/(main|qkdctl|end-with-parent)\.ts$/,
+  /^src\/daemon\/(main|qkdctl)\.ts$/,
+  /^src\/demo\/end-with-parent\.ts$/,
   /^src\/emulator\/main\.ts$/,
   /^drivers\/[^/]+\/index\.ts$/,
 ];

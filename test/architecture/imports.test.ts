@@ -41,7 +41,7 @@ describe("floors", () => {
     ["src/node/bad.ts", `import { x } from "../io/system-clock.ts";`, /sideways/],
     ["src/io/bad.ts", `import { x } from "../node/ports.ts";`, /real-ports\.ts is where/],
     ["src/io/bad.ts", `import { x } from "../link/qkd-link.ts";`, /io imports \{/],
-    ["src/daemon/bad.ts", `import { x } from "../emulator/main.ts";`, /sideways/],
+    ["src/emulator/bad.ts", `import { x } from "../demo/demo.ts";`, /upwards/],
     ["src/daemon/bad.ts", `import { x } from "../../drivers/acme-q7/frame.ts";`, /driver loader/],
     ["src/emulator/bad.ts", `import { x } from "../../drivers/acme-q7/frame.ts";`, /driver loader/],
     ["src/relay/bad.ts", `import { x } from "../../test/fakes/virtual-clock.ts";`, /only tests or builds/],

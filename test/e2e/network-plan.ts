@@ -1,7 +1,7 @@
 /** What the nodes of a test network are told: who there is, who may share keys with whom, where each listens. */
 import { createServer } from "node:net";
 import { join } from "node:path";
-import type { DemoCertificates } from "../../src/daemon/demo-certificates.ts";
+import type { DemoCertificates } from "../../src/demo/demo-certificates.ts";
 import { parseNodeId } from "../../src/model/ids.ts";
 
 /** Nodes, the QKD links between them, which SAE lives where, and which may share keys. */

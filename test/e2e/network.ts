@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
-import { writeDemoCertificates, type DemoCertificates } from "../../src/daemon/demo-certificates.ts";
+import { writeDemoCertificates, type DemoCertificates } from "../../src/demo/demo-certificates.ts";
 import { askControl } from "../../src/emulator/control.ts";
 import type { EmulatedLinkState, FaultName } from "../../src/emulator/emulator.ts";
 import { parseNodeId, parseSaeId } from "../../src/model/ids.ts";

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { writeDemoCertificates } from "../../src/daemon/demo-certificates.ts";
+import { writeDemoCertificates } from "../../src/demo/demo-certificates.ts";
 import { openLevelDatabase } from "../../src/io/level-database.ts";
 import { parseNodeId } from "../../src/model/ids.ts";
 import { openScope } from "../../src/runtime/scope.ts";

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { connect } from "node:tls";
-import { createDemoAuthority, peerLeaf, saeLeaf, type PemFiles } from "../../src/daemon/demo-certificates.ts";
+import { createDemoAuthority, peerLeaf, saeLeaf, type PemFiles } from "../../src/demo/demo-certificates.ts";
 import { parseNodeId, parseSaeId } from "../../src/model/ids.ts";
 import { until } from "./daemon-process.ts";
 import { openNetwork, type Network } from "./network.ts";

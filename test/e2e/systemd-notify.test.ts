@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { writeDemoCertificates } from "../../src/daemon/demo-certificates.ts";
+import { writeDemoCertificates } from "../../src/demo/demo-certificates.ts";
 import { EXIT } from "../../src/daemon/exit-codes.ts";
 import { parseNodeId } from "../../src/model/ids.ts";
 import { unitCommand } from "../fakes/unit-file.ts";

@@ -6,7 +6,7 @@ import {
   type LeafRequest,
   createDemoAuthority,
   peerLeaf,
-} from "../../src/daemon/demo-certificates.ts";
+} from "../../src/demo/demo-certificates.ts";
 import { type GrpcPeerTransport, createGrpcPeerTransport } from "../../src/io/grpc-peer-transport.ts";
 import type { PeerTlsFiles } from "../../src/io/grpc-peer-tls.ts";
 import { type NodeId, parseNodeId } from "../../src/model/ids.ts";

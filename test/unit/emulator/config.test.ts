@@ -30,6 +30,20 @@ describe("the description of links", () => {
     assert.equal(parseEmulatorConfig({ links: [{ ...withoutLength, rateBps: 1 }] }).links[0]!.qber, undefined);
   });
 
+  it("takes a profile for both, or with another length, equipment or rate", () => {
+    const { lengthKm: _, ...ends } = link;
+    const described = (fields: object) => parseEmulatorConfig({ links: [{ ...ends, ...fields }] }).links[0]!;
+    assert.equal(described({ profile: "regional" }).rateBps, described({ lengthKm: 50 }).rateBps);
+    assert.equal(described({ profile: "regional", lengthKm: 25 }).rateBps, described({ lengthKm: 25 }).rateBps);
+    const access = described({ lengthKm: 10, equipment: "gys-10mhz" });
+    assert.deepEqual(described({ profile: "access" }), access);
+    assert.deepEqual(described({ profile: "access", rateBps: 9000 }), {
+      ...access,
+      rateBps: 9000,
+      blockBytes: 256,
+    });
+  });
+
   it("makes paths absolute", () => {
     const { a } = parseEmulatorConfig({ links: [{ ...link, a: "modules/a" }] }).links[0]!;
     assert.equal(a, `${process.cwd()}/modules/a`);
@@ -45,6 +59,7 @@ describe("the description of links", () => {
     ["links.0.lengthKm", { links: [{ ...link, lengthKm: -1 }] }],
     ["links.0.rateBps", { links: [{ ...link, rateBps: 0 }] }],
     ["links.0.profile", { links: [{ ...link, profile: "magic" }] }],
+    ["links.0.equipment", { links: [{ ...link, equipment: "magic" }] }],
     ["links.0.blockBytes", { links: [{ ...link, blockBytes: 65_537 }] }],
     ["links.0.keptBytes", { links: [{ ...link, keptBytes: 1 }] }],
     ["links.0", { links: [{ ...link, colour: "blue" }] }],

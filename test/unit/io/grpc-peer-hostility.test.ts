@@ -12,7 +12,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { gzipSync } from "node:zlib";
 
-import { peerLeaf } from "../../../src/daemon/demo-certificates.ts";
+import { peerLeaf } from "../../../src/demo/demo-certificates.ts";
 import { encodeEnvelope } from "../../../src/io/grpc-peer-codec.ts";
 import { isQkdError } from "../../../src/model/errors.ts";
 import type { PeerMessage } from "../../../src/peer/peer-messages.ts";

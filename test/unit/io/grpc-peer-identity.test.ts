@@ -17,7 +17,7 @@ import {
   createDemoAuthority,
   peerLeaf,
   saeLeaf,
-} from "../../../src/daemon/demo-certificates.ts";
+} from "../../../src/demo/demo-certificates.ts";
 import { checkOwnCertificate, nodeOfCertificate } from "../../../src/io/peer-identity.ts";
 import { QkdError, isQkdError } from "../../../src/model/errors.ts";
 import { parseSaeId } from "../../../src/model/ids.ts";

@@ -1,4 +1,4 @@
-/** The processes of a demo: one emulator and three daemons, started, watched and ended together. */
+/** The processes of a demo: one emulator, and a daemon for each node, started, watched and ended together. */
 import { join } from "node:path";
 
 import type { NodeStatus } from "../api/operator/node-status.ts";
@@ -10,7 +10,6 @@ import { type ChildProgram, DemoChild, StartFailure } from "./demo-child.ts";
 import { writeDemoJson } from "./demo-files.ts";
 import type { DemoNode, DemoPlan } from "./demo-plan.ts";
 import type { NetworkStatus } from "./demo-view.ts";
-import { EXIT } from "./exit-codes.ts";
 
 const READY_MS_MAX = 60_000;
 const POLL_MS = 50;
@@ -111,7 +110,7 @@ async function within<Result>(
   if (asked.aborted) abandon();
   const logs = children.map(({ program }) => program.logFile).join(", ");
   const cancel = clock.after(READY_MS_MAX, () =>
-    cut.reject(new StartFailure(`the network is not ready after ${READY_MS_MAX / SECOND_MS} s; see ${logs}`, EXIT.bug)),
+    cut.reject(new StartFailure(`the network is not ready after ${READY_MS_MAX / SECOND_MS} s; see ${logs}`)),
   );
   try {
     return await Promise.race([step, cut.promise, ...children.map(({ failed }) => failed)]);

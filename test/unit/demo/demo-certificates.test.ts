@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 
-import { type DemoCertificates, writeDemoCertificates } from "../../../src/daemon/demo-certificates.ts";
+import { type DemoCertificates, writeDemoCertificates } from "../../../src/demo/demo-certificates.ts";
 import { nodeOfCertificate } from "../../../src/io/peer-identity.ts";
 import { parseNodeId, parseSaeId } from "../../../src/model/ids.ts";
 

@@ -1,10 +1,10 @@
-/** Lines for a second terminal: a key at one end of the chain, and the same key at the other. */
+/** Lines for a second terminal: a key at one node, and the same key at another. */
 import type { DemoCertificates } from "./demo-certificates.ts";
 import type { DemoNode, DemoPlan } from "./demo-plan.ts";
 
 /** Two lines for sh with curl and sed, in order; they work in any folder. */
 export function curlLines(plan: DemoPlan, certificates: DemoCertificates): readonly [enc: string, dec: string] {
-  const [first, last] = [plan.nodes[0]!, plan.nodes.at(-1)!];
+  const [first, last] = plan.apart;
   const curl = (node: DemoNode, path: string): string => {
     const { cert, key } = certificates.saes.get(node.sae)!;
     const files = `--cacert ${quoted(certificates.saesCa)} --cert ${quoted(cert)} --key ${quoted(key)}`;

@@ -2,6 +2,8 @@
 import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
 
+import { percentText, rateText } from "../api/operator/text-table.ts";
+import { LINK_PROFILES, rateOfProfile } from "../emulator/link-profiles.ts";
 import { createJsonLogger } from "../io/json-logger.ts";
 import { createSystemClock } from "../io/system-clock.ts";
 import { QkdError } from "../model/errors.ts";
@@ -9,21 +11,24 @@ import { SECOND_MS } from "../model/units.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { openScope, type Scope } from "../runtime/scope.ts";
 import { curlLines } from "./demo-curl.ts";
-import { type DemoOptions, writeDemoFiles } from "./demo-files.ts";
+import { type DemoFibre, writeDemoFiles } from "./demo-files.ts";
 import { type DemoNetwork, openDemoNetwork } from "./demo-network.ts";
 import { findPorts, openDemoFolder } from "./demo-places.ts";
 import { type DemoPlan, planDemo } from "./demo-plan.ts";
+import { type ShapeName, spansOf } from "./demo-shape.ts";
 import { createScreen, type Screen } from "./demo-screen.ts";
 import { isStocked, networkLines, summaryLine } from "./demo-view.ts";
-import { onEndingSignals } from "./ending-signals.ts";
-import { EXIT } from "./exit-codes.ts";
+import { onEndingSignals } from "../io/ending-signals.ts";
 
 const SUMMARY_MS = 10_000;
 const STDERR = 2;
 
-export interface DemoRequest extends DemoOptions {
+export interface DemoRequest extends DemoFibre {
   readonly data: string;
-  readonly basePort: number;
+  /** 0 takes free ones. */
+  readonly firstPort: number;
+  readonly nodes: number;
+  readonly shape: ShapeName;
 }
 
 interface DemoParts {
@@ -36,10 +41,9 @@ interface DemoParts {
 /**
  * Runs the demo until Ctrl-C, SIGTERM, SIGHUP, or until nobody reads what it prints.
  *
- * @returns 0 after an orderly end
  * @throws QkdError, Error  it could not begin; nothing of it runs any more
  */
-export async function runDemo(request: DemoRequest): Promise<number> {
+export async function runDemo(request: DemoRequest): Promise<void> {
   const scope = openScope("demo", createJsonLogger({ level: "warn", destination: STDERR }));
   const asked = new AbortController();
   let network: DemoNetwork | undefined;
@@ -61,7 +65,6 @@ export async function runDemo(request: DemoRequest): Promise<number> {
     await scope.close();
   }
   parts.screen.print(`All processes have ended. The data folder ${resolve(request.data)} stays: start again to go on.`);
-  return EXIT.ok;
 }
 
 /** npm passes SIGTERM on; when it was killed, it cannot, and nobody would end us. */
@@ -82,8 +85,9 @@ interface OpenDemo {
 async function openDemo(request: DemoRequest, parts: DemoParts, scope: Scope): Promise<OpenDemo> {
   const { screen } = parts;
   const folder = resolve(request.data);
+  spansOf(request.shape, request.nodes); // refused before anything is made
   await openDemoFolder(folder, scope);
-  const plan = planDemo(folder, await findPorts(request.basePort));
+  const plan = planDemo(folder, request.shape, await findPorts(request.firstPort, request.nodes));
   screen.print(...bannerLines(plan, request));
   await rm(plan.demoFile, { force: true });
   const certificates = await writeDemoFiles(plan, request);
@@ -91,28 +95,37 @@ async function openDemo(request: DemoRequest, parts: DemoParts, scope: Scope): P
   return { plan, network, curl: curlLines(plan, certificates) };
 }
 
-function bannerLines({ folder, nodes }: DemoPlan, { lengthKm, rate }: DemoOptions): readonly string[] {
-  const fibre = rate === undefined ? `${lengthKm} km` : `${rate} b/s`;
-  const chain = nodes.map(({ id }) => `[ ${id} ]`).join(` === ${fibre} === `);
+function bannerLines({ folder, nodes, links, shape }: DemoPlan, fibre: DemoFibre): readonly string[] {
+  const widths = {
+    id: Math.max(...nodes.map(({ id }) => id.length)),
+    sae: Math.max(...nodes.map(({ sae }) => sae.length)),
+  };
   return [
-    "qkdnd demo: a QKD network of three trusted nodes; an emulator plays the four modules, at pseudo-terminals",
+    `qkdnd demo: a QKD network of ${nodes.length} trusted nodes, a ${shape}; an emulator plays the ${2 * links.length} modules, at pseudo-terminals`,
     "",
-    `    ${chain}`,
-    ...nodes.map(({ id, sae, etsi014Url }) => `    ${id.padEnd(6)} ${sae.padEnd(10)} ${etsi014Url}`),
+    ...nodes.map(({ id, sae, etsi014Url }) => `    ${id.padEnd(widths.id)}  ${sae.padEnd(widths.sae)}  ${etsi014Url}`),
+    "",
+    `    links of ${fibreText(fibre)}: ${links.map(({ id }) => id).join(", ")}`,
     "",
     `Data folder: ${folder} (demo.json there is for other programs)`,
   ];
+}
+
+function fibreText({ profile, lengthKm = LINK_PROFILES[profile].lengthKm, rate }: DemoFibre): string {
+  const { secretKeyRateBps, qber } = rateOfProfile(profile, lengthKm);
+  return `${lengthKm} km (${profile}), ${rateText(rate ?? secretKeyRateBps)}, QBER ${percentText(qber)}`;
 }
 
 async function showUntilAsked(
   { plan, network, curl, startedAt }: OpenDemo & { readonly startedAt: number },
   { clock, screen, asked }: DemoParts,
 ): Promise<void> {
+  const [one, other] = plan.apart;
   const sinceStart = (): string => `${((clock.monotonic() - startedAt) / SECOND_MS).toFixed(1)} s`;
   screen.print(
     `Ready after ${sinceStart()}.`,
     "",
-    "A key at one end of the chain, and the same key at the other: paste these two lines into another terminal.",
+    `A key at ${one.id}, and the same key at ${other.id}: paste these two lines into another terminal.`,
     "",
     ...curl,
     "",

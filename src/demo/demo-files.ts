@@ -3,11 +3,15 @@ import { randomBytes } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { stringify } from "yaml";
 
+import type { LinkProfileName } from "../emulator/link-profiles.ts";
 import { type DemoCertificates, writeDemoCertificates } from "./demo-certificates.ts";
 import { DEMO_HOST, type DemoNode, type DemoPlan } from "./demo-plan.ts";
 
-export interface DemoOptions {
-  readonly lengthKm: number;
+/** What every link of the demo is like. */
+export interface DemoFibre {
+  readonly profile: LinkProfileName;
+  /** Instead of the profile's. */
+  readonly lengthKm?: number | undefined;
   readonly rate?: number | undefined;
 }
 
@@ -16,7 +20,7 @@ const POLICY = { strategy: "static-watermark", lowKeys: 256, highKeys: 512 };
 const YAML_OPTIONS = { lineWidth: 0, flowCollectionPadding: true };
 
 /** New certificates and configuration each time; root keys stay, because the stores were sealed under them. */
-export async function writeDemoFiles(plan: DemoPlan, options: DemoOptions): Promise<DemoCertificates> {
+export async function writeDemoFiles(plan: DemoPlan, fibre: DemoFibre): Promise<DemoCertificates> {
   const { nodes } = plan;
   const certificates = await writeDemoCertificates(plan.certificates, {
     nodes: nodes.map(({ id }) => id),
@@ -27,7 +31,8 @@ export async function writeDemoFiles(plan: DemoPlan, options: DemoOptions): Prom
     await writeRootOnce(node.rootFile);
     await writeFile(node.configFile, nodeConfig(plan, node, certificates));
   }
-  await writeFile(plan.emulator.configFile, emulatorConfig(plan, options));
+  await writeFile(plan.prometheusFile, prometheusConfig(plan));
+  await writeFile(plan.emulator.configFile, emulatorConfig(plan, fibre));
   return certificates;
 }
 
@@ -48,18 +53,18 @@ function nodeConfig(plan: DemoPlan, node: DemoNode, certificates: DemoCertificat
     const at = ends.indexOf(node.id);
     return at < 0 ? [] : [{ neighbour: ends[1 - at]!, line: lines[at]! }];
   });
-  const kxPort = new Map(plan.nodes.map(({ id, kxPort: port }) => [id, port]));
+  const kxPort = new Map(plan.nodes.map(({ id, ports }) => [id, ports.kx]));
   const config = {
     node: node.id,
     dataDir: node.dataDir,
     store: { root: { file: node.rootFile } },
     kx: {
-      listen: `${DEMO_HOST}:${node.kxPort}`,
+      listen: `${DEMO_HOST}:${node.ports.kx}`,
       tls: { ca: certificates.peersCa, ...peer },
       peers: Object.fromEntries(links.map(({ neighbour }) => [neighbour, `${DEMO_HOST}:${kxPort.get(neighbour)!}`])),
     },
-    etsi014: { listen: `${DEMO_HOST}:${node.etsi014Port}`, tls: { ca: certificates.saesCa, ...saeFacing } },
-    operator: { listen: `${DEMO_HOST}:${node.operatorPort}` },
+    etsi014: { listen: `${DEMO_HOST}:${node.ports.etsi014}`, tls: { ca: certificates.saesCa, ...saeFacing } },
+    operator: { listen: `${DEMO_HOST}:${node.ports.operator}` },
     links: links.map(({ neighbour, line }) => ({
       neighbour,
       driver: "serial-frame",
@@ -75,16 +80,34 @@ function nodeConfig(plan: DemoPlan, node: DemoNode, certificates: DemoCertificat
   return `# Written by the demo at each start; what is changed here is lost.\n${stringify(config, YAML_OPTIONS)}`;
 }
 
-function emulatorConfig({ links, emulator }: DemoPlan, { lengthKm, rate }: DemoOptions): string {
+function emulatorConfig({ links, emulator }: DemoPlan, { profile, lengthKm, rate }: DemoFibre): string {
   const config = {
-    links: links.map(({ ends, lines }) => ({
-      id: ends.join("--"),
+    links: links.map(({ id, lines }) => ({
+      id,
       a: lines[0],
       b: lines[1],
-      lengthKm,
+      profile,
+      ...(lengthKm === undefined ? {} : { lengthKm }),
       ...(rate === undefined ? {} : { rateBps: rate }),
     })),
     ...(emulator.control === undefined ? {} : { control: emulator.control }),
+  };
+  return `# Written by the demo at each start.\n${stringify(config, YAML_OPTIONS)}`;
+}
+
+/** What a Prometheus needs to look at all nodes: `prometheus --config.file=FILE`. */
+function prometheusConfig({ nodes }: DemoPlan): string {
+  const config = {
+    global: { scrape_interval: "5s", evaluation_interval: "5s" },
+    scrape_configs: [
+      {
+        job_name: "qkdnd",
+        static_configs: nodes.map(({ id, ports }) => ({
+          targets: [`${DEMO_HOST}:${ports.operator}`],
+          labels: { node: id },
+        })),
+      },
+    ],
   };
   return `# Written by the demo at each start.\n${stringify(config, YAML_OPTIONS)}`;
 }
@@ -113,6 +136,8 @@ export async function writeDemoJson(
     })),
     saes: plan.nodes.map(({ id, sae }) => ({ id: sae, node: id, ...certificates.saes.get(sae)! })),
     links: plan.links.map(({ ends }) => ends),
+    shape: plan.shape,
+    prometheus: plan.prometheusFile,
     emulator: { pid: pids.emulator, control: plan.emulator.control, log: plan.emulator.logFile },
     demo: { pid: process.pid },
   };

@@ -3,7 +3,6 @@ import { type ChildProcess, type StdioOptions, spawn } from "node:child_process"
 import { closeSync, openSync, readFileSync } from "node:fs";
 
 import type { Clock } from "../runtime/clock.ts";
-import { EXIT } from "./exit-codes.ts";
 
 export interface ChildProgram {
   readonly name: string;
@@ -34,10 +33,10 @@ const NODE_OPTIONS = ["--disable-sigusr1", "--import", END_WITH_PARENT];
 
 /** A process of the demo could not begin; the message says which, why, and where its log is. */
 export class StartFailure extends Error {
-  /** That of the process. */
-  readonly exitCode: number;
+  /** That of the process; undefined where it had none, or where nobody ended. */
+  readonly exitCode: number | undefined;
 
-  constructor(sentence: string, exitCode: number) {
+  constructor(sentence: string, exitCode?: number) {
     super(sentence);
     this.exitCode = exitCode;
   }
@@ -109,9 +108,9 @@ export class DemoChild {
     this.#running = child;
     this.#startedAt = this.#clock.monotonic();
     this.#exited = new Promise((resolve) => {
-      child.once("error", (failure) => this.#ended({ child, reason: failure.message, code: EXIT.bug }, resolve));
+      child.once("error", (failure) => this.#ended({ child, reason: failure.message, code: null }, resolve));
       child.once("exit", (code, signal) =>
-        this.#ended({ child, reason: signal ?? `exit code ${code}`, code: code ?? EXIT.bug }, resolve),
+        this.#ended({ child, reason: signal ?? `exit code ${code}`, code }, resolve),
       );
     });
     child.stdin?.on("error", () => undefined);
@@ -121,7 +120,7 @@ export class DemoChild {
   }
 
   #ended(
-    { child, reason, code }: { readonly child: ChildProcess; readonly reason: string; readonly code: number },
+    { child, reason, code }: { readonly child: ChildProcess; readonly reason: string; readonly code: number | null },
     resolve: () => void,
   ): void {
     if (this.#running !== child) return;
@@ -129,7 +128,7 @@ export class DemoChild {
     resolve();
     if (this.#ending) return;
     if (!this.#restarts) {
-      this.#settle.failed(new StartFailure(this.#obituary(reason), code));
+      this.#settle.failed(new StartFailure(this.#obituary(reason), code ?? undefined));
       return;
     }
     this.#again(reason);
