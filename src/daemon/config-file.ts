@@ -119,7 +119,6 @@ function nodeConfig(fields: ConfigFields): NodeConfig {
         keyLifetimeMs: limits.keyLifetime,
       },
     })),
-    network: fields.network,
     saes: fields.saes,
     pairs: fields.pairs.map(({ between, class: keyClass }) => ({ between, keyClass })),
     supply: { ...supply, onDemandDeadlineMs: onDemandDeadline },

@@ -8,6 +8,7 @@ import { sentenceOf } from "../model/errors.ts";
 import { parseKeyClass, parseNodeId, parseSaeId } from "../model/ids.ts";
 import { HOUR_MS, KIB, MINUTE_MS, SECOND_MS } from "../model/units.ts";
 import { NODE_DEFAULTS, POLICY_DEFAULT, SUPPLY_DEFAULTS } from "../node/config.ts";
+import { ADVERT_LINKS_MAX } from "../peer/peer-messages.ts";
 
 const OPERATOR_LISTEN_DEFAULT = "127.0.0.1:9614";
 const COUNT_MAX = 10_000_000;
@@ -143,11 +144,7 @@ export const configSchema = fields({
   kx: fields({ listen, tls, peers: z.record(z.string(), listen) }),
   etsi014: fields({ listen, tls }).optional(),
   operator: fields({ listen }).prefault({ listen: OPERATOR_LISTEN_DEFAULT }),
-  links: z.array(link).max(64),
-  network: z
-    .array(z.tuple([nodeId, nodeId]))
-    .min(1, "name at least one link, like [a, b]")
-    .max(10_000),
+  links: z.array(link).max(ADVERT_LINKS_MAX),
   saes: z
     .array(fields({ id: saeId, node: nodeId }))
     .max(10_000)

@@ -71,7 +71,6 @@ function nodeConfig(plan: DemoPlan, node: DemoNode, certificates: DemoCertificat
       module: { path: line },
       limits: { segmentAgeMax: "5s" },
     })),
-    network: plan.links.map(({ ends }) => ends),
     saes: plan.nodes.map(({ id, sae }) => ({ id: sae, node: id })),
     pairs: pairsOf(plan.nodes.map(({ sae }) => sae)).map((between) => ({ between })),
     preEstablishment: POLICY,

@@ -10,7 +10,15 @@ import {
 } from "../model/ids.ts";
 import { type QkdKeyRun, idAfter } from "../model/qkd-key-runs.ts";
 import type { SegmentRun } from "../model/segment-runs.ts";
-import type { PeerMessage, PoolHolding, RelayAnswer, RelayReservationAnswer } from "../peer/peer-messages.ts";
+import {
+  ADVERT_LINKS_MAX,
+  type Advert,
+  type AdvertisedLink,
+  type PeerMessage,
+  type PoolHolding,
+  type RelayAnswer,
+  type RelayReservationAnswer,
+} from "../peer/peer-messages.ts";
 import {
   type FieldType,
   bytes,
@@ -113,7 +121,7 @@ const reason = text((carried) => {
   return carried;
 }, REASON_CHARACTERS_MAX);
 
-const SEGMENT_NUMBER_MAX = 0xffff_ffff;
+const UINT32_MAX = 0xffff_ffff;
 
 function checkCount(count: number): void {
   if (count < 1 || count > RUN_IDS_MAX) throw new RangeError(`a run of ${count}`);
@@ -121,7 +129,7 @@ function checkCount(count: number): void {
 
 const segmentRun = message<SegmentRun>("SegmentRun", { first: field(1, segmentName), count: field(2, uint) }, (run) => {
   checkCount(run.count);
-  if (segmentNumber(run.first) + run.count - 1 > SEGMENT_NUMBER_MAX) throw new RangeError("a run leaves its epoch");
+  if (segmentNumber(run.first) + run.count - 1 > UINT32_MAX) throw new RangeError("a run leaves its epoch");
 });
 
 const qkdKeyRun = message<QkdKeyRun>("QkdKeyRun", { first: field(1, qkdKeyId), count: field(2, uint) }, (run) => {
@@ -142,6 +150,29 @@ const poolHolding = message<PoolHolding>("PoolHolding", {
 const pools = (number: number) => repeated(number, poolHolding, POOLS_MAX);
 
 const checkPools = (holdings: readonly PoolHolding[]): void => checkRuns(holdings.flatMap(({ segments }) => segments));
+
+const advertisedLink = message<AdvertisedLink>("AdvertisedLink", {
+  neighbour: field(1, nodeId),
+  state: field(2, choice({ up: 1, down: 2 })),
+  padBytes: field(3, uint),
+  padBytesPerSecond: field(4, uint),
+});
+
+const advert = message<Omit<Advert, "kind">>(
+  "Advert",
+  {
+    origin: field(1, nodeId),
+    epoch: field(2, uint),
+    sequence: field(3, uint),
+    ageMs: field(4, uint),
+    links: repeated(5, advertisedLink, ADVERT_LINKS_MAX),
+  },
+  ({ epoch, sequence, links }) => {
+    if (epoch > UINT32_MAX || sequence > UINT32_MAX) throw new RangeError("epoch and sequence have 32 bits");
+    const neighbours = new Set(links.map(({ neighbour }) => neighbour));
+    if (neighbours.size < links.length) throw new RangeError("a link comes twice");
+  },
+);
 
 type Refusal = Omit<Extract<RelayAnswer["outcome"], { kind: "refused" }>, "kind">;
 
@@ -254,5 +285,6 @@ const ENVELOPE = oneOf<Envelope>("Envelope", {
     17,
     message("RelayReservationAnswer", { relay: field(1, relayId), outcome: field(2, reservationOutcome) }),
   ],
+  advert: [18, advert],
   "session-ending": [15, message("SessionEnding", { reason: field(1, reason) })],
 });

@@ -7,7 +7,9 @@ import type {
   QkdModuleStatus,
 } from "../driver/qkd-driver.ts";
 import { linkEnds, linkIdBetween, type Incarnation, type LinkId, type NodeId } from "../model/ids.ts";
+import { BITS_PER_BYTE } from "../model/units.ts";
 import type {
+  Advert,
   Control,
   Frame,
   Hello,
@@ -61,6 +63,9 @@ export interface LinkListener {
   relayReservation(link: QkdLink, request: RelayReservation): void;
   relayReservationAnswer(link: QkdLink, answer: RelayReservationAnswer): void;
   control(link: QkdLink, control: Control): void;
+  advert(link: QkdLink, advert: Advert): void;
+  /** There is a session again. */
+  up(link: QkdLink): void;
   /** More pad may be spent towards the neighbour than before. */
   padsAvailable(link: QkdLink): void;
   down(link: QkdLink): void;
@@ -95,6 +100,8 @@ export interface QkdLink {
   readonly up: boolean;
   /** Payload that could be sent at once. */
   padBytesAvailable(): number;
+  /** Pad of our direction, in stock and open, and how fast more of it comes. */
+  ownPad(): { readonly bytes: number; readonly bytesPerSecond: number };
   /** See `OutboundPads.seal`. */
   seal: OutboundPads["seal"];
   openFrame(frame: Frame): OpenedFrame | FrameRefusal;
@@ -170,6 +177,16 @@ class OpenQkdLink implements QkdLink {
     return this.#outbound.availableBytes();
   }
 
+  ownPad(): { readonly bytes: number; readonly bytesPerSecond: number } {
+    const { stock, selfEnd } = this.#link;
+    const status = this.#module.module()?.status();
+    const bitsPerSecond = status?.state === "generating" ? (status.secretKeyRateBps ?? 0) : 0;
+    return {
+      bytes: stock.heldBytes(selfEnd) + this.#outbound.openBytes,
+      bytesPerSecond: Math.floor((bitsPerSecond / BITS_PER_BYTE) * this.#demand.ownShare()),
+    };
+  }
+
   openFrame(frame: Frame): OpenedFrame | FrameRefusal {
     return this.#inbound.openFrame(frame.bytes);
   }
@@ -242,6 +259,7 @@ class OpenQkdLink implements QkdLink {
     this.#inbound.sessionUp(peerIsNew ? undefined : hello.open);
     this.#outbound.sessionUp(peerIsNew);
     this.#agreement.sessionUp();
+    this.#listener.up(this);
   }
 
   #down(): void {
@@ -282,6 +300,9 @@ class OpenQkdLink implements QkdLink {
         return true;
       case "control":
         this.#listener.control(this, message);
+        return true;
+      case "advert":
+        this.#listener.advert(this, message);
         return true;
     }
   }

@@ -1,7 +1,6 @@
 /** What a node has to be told; the daemon reads it from a file, the simulation makes it up. */
 import { QkdError } from "../model/errors.ts";
 import type { KeyClass, NodeId } from "../model/ids.ts";
-import { linkIdBetween } from "../model/ids.ts";
 import { HOUR_MS } from "../model/units.ts";
 import type { LinkLimits } from "../link/link-parts.ts";
 import type { PoolPolicy } from "../pre-establishment/pre-establishment-strategy.ts";
@@ -20,8 +19,6 @@ export interface LinkConfig {
 export interface NodeConfig {
   readonly node: NodeId;
   readonly links: readonly LinkConfig[];
-  /** All QKD links of the network: the map that routes come from. */
-  readonly network: readonly (readonly [NodeId, NodeId])[];
   readonly saes: readonly SaeEntry[];
   readonly pairs: readonly AllowedPair[];
   readonly supply: SupplyLimits & {
@@ -64,20 +61,14 @@ export const NODE_DEFAULTS = {
  */
 export function checkNodeConfig(config: NodeConfig): void {
   const { supply } = config;
-  const mapped = new Set(config.network.map(([one, other]) => linkIdBetween(one, other)));
   config.links.forEach(({ neighbour }, i) => {
     const field = `links[${i}].neighbour`;
     if (neighbour === config.node) throw wrong(field, "a node is no neighbour of itself");
-    if (!mapped.has(linkIdBetween(config.node, neighbour))) {
-      throw wrong(field, `the link to ${neighbour} is missing in "network"`);
-    }
     if (config.links.findIndex((other) => other.neighbour === neighbour) < i) {
       throw wrong(field, `there is a link to ${neighbour} already`);
     }
   });
-  const nodes = new Set(config.network.flat());
-  config.saes.forEach(({ id, node }, i) => {
-    if (!nodes.has(node)) throw wrong(`saes[${i}].node`, `node ${node} is on no link of "network"`);
+  config.saes.forEach(({ id }, i) => {
     if (config.saes.findIndex((other) => other.id === id) < i) throw wrong(`saes[${i}].id`, "this SAE is listed twice");
   });
   const saes = new Set(config.saes.map(({ id }) => id));

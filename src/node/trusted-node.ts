@@ -25,8 +25,8 @@ import { createOnDemand } from "../supply/on-demand.ts";
 import { createSaeDirectory } from "../supply/sae-directory.ts";
 import { createSaeSupply } from "../supply/sae-supply.ts";
 import { createSupplyMetrics } from "../supply/supply-metrics.ts";
-import type { Router } from "../topology/router.ts";
-import { createStaticRouter } from "../topology/static-map.ts";
+import type { AdvertisedLink } from "../peer/peer-messages.ts";
+import { createTopology, type Topology } from "../topology/topology.ts";
 import { checkNodeConfig, type NodeConfig } from "./config.ts";
 import { collectInboundKeys, collectLink, collectPlan, collectPool } from "./node-metrics.ts";
 import { withPairLabels } from "./pair-labels.ts";
@@ -44,6 +44,7 @@ export interface TrustedNode {
   readonly pools: PoolDirectory;
   readonly scheduler: Scheduler;
   readonly relay: KeyRelay;
+  readonly topology: Topology;
   /** What a pool holds, and what is planned for it. */
   view(pool: OutboundPool): PoolView;
   strategy(pool: OutboundPool): PreEstablishmentStrategy;
@@ -83,7 +84,7 @@ class OpenNode implements TrustedNode {
   readonly relay: KeyRelay;
   readonly #config: NodeConfig;
   readonly #ports: NodePorts;
-  readonly #router: Router;
+  readonly topology: Topology;
   readonly #byNeighbour = new Map<NodeId, QkdLink>();
   readonly #hop: RelayHop;
   readonly #reservations: PadReservations;
@@ -112,8 +113,8 @@ class OpenNode implements TrustedNode {
     this.pools = pools;
     this.#linkMetrics = createLinkMetrics(metrics);
     this.#demand = new DemandMeter(clock);
-    const router = createStaticRouter(config.node, config.network);
-    this.#router = router;
+    this.topology = this.#createTopology(metrics);
+    const { router } = this.topology;
     const shared = { self: config.node, incarnation: this.incarnation, links: this.#byNeighbour, clock, random, log };
     const relayMetrics = createRelayMetrics(metrics);
     this.#reservations = new PadReservations(clock, (link) => this.relay.padsAvailable(link));
@@ -165,7 +166,7 @@ class OpenNode implements TrustedNode {
 
   view(pool: OutboundPool): PoolView {
     const { remote: target, keyClass } = pool.id;
-    const route = this.#router.route(target);
+    const route = this.topology.router.route(target);
     const link = route === undefined ? undefined : this.#byNeighbour.get(route[0]);
     return {
       target,
@@ -225,6 +226,7 @@ class OpenNode implements TrustedNode {
       this.#reservationHop.close();
     });
     scope.spawn("pre-establishment", (signal) => this.scheduler.run(this.#planner, signal));
+    scope.spawn("adverts", (signal) => this.topology.flood.run(signal));
     scope.spawn("control", (signal) => this.#every(CONTROL_PERIOD_MS, signal, () => this.#control.tellAll()));
     scope.spawn("sweep", (signal) => this.#every(SWEEP_PERIOD_MS, signal, () => this.#sweep()));
     scope.closed.catch((failure: unknown) => this.#ports.onFatal(failure as Error));
@@ -240,17 +242,39 @@ class OpenNode implements TrustedNode {
       control: (link, control) => {
         this.#control.receive(link, control).catch((failure: unknown) => this.#ports.onFatal(failure as Error));
       },
+      advert: (link, advert) => this.topology.flood.receive(link.neighbour, advert),
+      up: (link) => this.topology.flood.up(link.neighbour),
       padsAvailable: (link) => {
         this.relay.padsAvailable(link);
         this.#planner.ring();
       },
       down: (link) => {
+        this.topology.flood.down(link.neighbour); // first: what fails below goes other ways
         this.relay.down(link);
         this.#hop.down(link);
         this.#reservationHop.down(link);
         this.#reservations.down(link);
       },
     };
+  }
+
+  #createTopology(metrics: NodePorts["metrics"]): Topology {
+    const parts = {
+      self: this.id,
+      epoch: this.vault.epoch,
+      links: this.#byNeighbour,
+      clock: this.#ports.clock,
+      metrics,
+    };
+    const remotes = this.pools.outbound.map(({ id }) => id.remote);
+    return createTopology({ ...parts, remotes, ownLinks: () => this.#ownLinks() });
+  }
+
+  #ownLinks(): readonly AdvertisedLink[] {
+    return this.links.map((link) => {
+      const { bytes: padBytes, bytesPerSecond: padBytesPerSecond } = link.ownPad();
+      return { neighbour: link.neighbour, state: link.up ? "up" : "down", padBytes, padBytesPerSecond } as const;
+    });
   }
 
   /** Our disk is an older copy: all that it holds may have been used already, so all of it is burned. */

@@ -10,7 +10,7 @@ import type { QkdKeyRun } from "../model/qkd-key-runs.ts";
 import type { SegmentRun } from "../model/segment-runs.ts";
 
 /** Grows when a message changes its meaning; a peer of another version is refused, with both versions named. */
-export const KX_PROTOCOL_VERSION = 1;
+export const KX_PROTOCOL_VERSION = 2;
 
 /** First message of a session, both ways; nothing else is said or believed before. */
 export interface Hello {
@@ -157,6 +157,34 @@ export type ControlBody =
   /** From a pool's target, after a start: all inbound segments that it still holds. */
   | { readonly kind: "holdings"; readonly incarnation: Incarnation; readonly pools: readonly PoolHolding[] };
 
+/** Links that one node may advertise. */
+export const ADVERT_LINKS_MAX = 64;
+
+/**
+ * What a node says of its own links, passed on by every node to all its neighbours. Untagged: whoever lies here can make
+ * relays fail or go other ways, and learns no key by it (docs/adr/0012).
+ */
+export interface Advert {
+  readonly kind: "advert";
+  readonly origin: NodeId;
+  /** Of the origin's store: larger at each start. The newer advert is the one of the larger epoch, then sequence. */
+  readonly epoch: number;
+  readonly sequence: number;
+  /** Since the origin said it: what was passed on lives no longer than what was heard first. */
+  readonly ageMs: number;
+  readonly links: readonly AdvertisedLink[];
+}
+
+export interface AdvertisedLink {
+  readonly neighbour: NodeId;
+  /** Whether the origin has a session with the neighbour now. */
+  readonly state: "up" | "down";
+  /** Pad that the origin owns towards the neighbour: in stock and open. */
+  readonly padBytes: number;
+  /** How fast it gets more. */
+  readonly padBytesPerSecond: number;
+}
+
 export interface PoolHolding {
   readonly keyClass: string;
   readonly segments: readonly SegmentRun[];
@@ -176,4 +204,5 @@ export type PeerMessage =
   | RelayAnswer
   | RelayReservation
   | RelayReservationAnswer
-  | Control;
+  | Control
+  | Advert;

@@ -31,6 +31,8 @@ import { relayProofVerifies } from "./relay-proof.ts";
 
 const RELAYS_IN_FLIGHT_MAX = 64;
 const FRAME_PAYLOAD_BYTES_MAX = 60_000;
+/** For one order. */
+const ROUTES_TRIED_MAX = 3;
 
 export interface RelayOrder {
   readonly target: NodeId;
@@ -158,8 +160,8 @@ class OriginRelay implements KeyRelay {
       deadline.removeEventListener("abort", wake);
       if (deadline.aborted) return refusedHere("deadline", this.#parts.self);
     }
-    if (pool.hasIdSecret) return this.#attempt(order, pool, deadline);
-    const founding = this.#attempt(order, pool, deadline);
+    if (pool.hasIdSecret) return this.#tryRoutes(order, pool, deadline);
+    const founding = this.#tryRoutes(order, pool, deadline);
     const settled = founding.catch(() => undefined);
     this.#founding.set(pool, settled);
     try {
@@ -169,16 +171,31 @@ class OriginRelay implements KeyRelay {
     }
   }
 
-  async #attempt(order: RelayOrder, pool: OutboundPool, deadline: AbortSignal): Promise<RelayOutcome> {
-    const { self, router, links } = this.#parts;
-    const route = router.route(order.target);
+  /** What one way refuses another may take: at once, while there is one that was not tried. */
+  async #tryRoutes(order: RelayOrder, pool: OutboundPool, deadline: AbortSignal): Promise<RelayOutcome> {
+    const { router, self } = this.#parts;
+    let route = router.route(order.target);
     if (route === undefined) return { kind: "no-route" };
+    for (let tried = 1; ; tried++) {
+      const underWay = this.#attempts.size + this.#reserving.size;
+      const bytes = payloadBytesOf({ segments: sizesOf(order), carriesIdSecret: !pool.hasIdSecret });
+      if (bytes > RELAY_BYTES_MAX || underWay >= RELAYS_IN_FLIGHT_MAX) return refusedHere("busy", self);
+      const outcome = await this.#attempt(route, order, pool, deadline);
+      if (outcome.kind !== "refused") return outcome;
+      router.report(route, outcome);
+      const next = router.route(order.target);
+      const isSame = next === undefined || next.join() === route.join();
+      if (isSame || tried === ROUTES_TRIED_MAX || deadline.aborted) return outcome;
+      route = next;
+    }
+  }
+
+  async #attempt(route: Route, order: RelayOrder, pool: OutboundPool, deadline: AbortSignal): Promise<RelayOutcome> {
+    const { self, links } = this.#parts;
     const link = links.get(route[0]);
     if (link?.up !== true) return refusedHere("unreachable", self);
     const carriesIdSecret = !pool.hasIdSecret;
     const totalBytes = payloadBytesOf({ segments: sizesOf(order), carriesIdSecret });
-    const underWay = this.#attempts.size + this.#reserving.size;
-    if (totalBytes > RELAY_BYTES_MAX || underWay >= RELAYS_IN_FLIGHT_MAX) return refusedHere("busy", self);
     const relay = randomName(this.#parts.random, 16) as RelayId;
     const attempt = { relay, order, pool, route, link, totalBytes, carriesIdSecret };
     const demand = { bytes: totalBytes, urgency: order.urgency };

@@ -25,13 +25,12 @@ import {
 } from "../model/ids.ts";
 import type { SegmentRun } from "../model/segment-runs.ts";
 import type { WallMs } from "../runtime/clock.ts";
-import type { Route } from "../topology/router.ts";
+import { ROUTE_NODES_MAX, type Route } from "../topology/router.ts";
 
 export const PROOF_KEY_BYTES = 32;
 export const ID_SECRET_BYTES = 64;
 export const END_TO_END_SEGMENT_BYTES_MAX = 65_536;
 export const RELAY_BYTES_MAX = 128 * 1024;
-export const ROUTE_NODES_MAX = 32;
 const SEGMENTS_MAX = 64;
 const LIVE_RUNS_MAX = 1024;
 const RELAY_ID_BYTES = 16;

@@ -116,7 +116,6 @@ export function configOf(
       module: { path: linePath(folder, id, neighbour) },
       limits,
     })),
-    network: shape.links,
     saes: Object.entries(shape.saes).map(([sae, node]) => ({ id: sae, node })),
     pairs: shape.pairs.map((between) => ({ between })),
     preEstablishment: { lowKeys: options.lowKeys ?? 64, highKeys: options.highKeys ?? 128 },

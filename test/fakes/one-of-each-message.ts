@@ -27,7 +27,7 @@ const messages: OneOfEach = {
   hello: [
     {
       kind: "hello",
-      protocol: 1,
+      protocol: 2,
       node: here,
       incarnation,
       storeId: "ff".repeat(16),
@@ -90,6 +90,20 @@ const messages: OneOfEach = {
   control: [
     { kind: "control", origin: here, route: [there, parseNodeId("c")], body: { kind: "live-set", pools } },
     { kind: "control", origin: there, route: [here], body: { kind: "holdings", incarnation, pools: [] } },
+  ],
+  advert: [
+    {
+      kind: "advert",
+      origin: there,
+      epoch: 1_800_000_000,
+      sequence: 0xffff_ffff,
+      ageMs: 4_999,
+      links: [
+        { neighbour: here, state: "up", padBytes: 5_000_000_000, padBytesPerSecond: 25_000 },
+        { neighbour: parseNodeId("c"), state: "down", padBytes: 0, padBytesPerSecond: 0 },
+      ],
+    },
+    { kind: "advert", origin: here, epoch: 0, sequence: 0, ageMs: 0, links: [] },
   ],
 };
 

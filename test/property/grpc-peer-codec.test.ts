@@ -128,6 +128,22 @@ const arbitraries: { readonly [Kind in Envelope["kind"]]: fc.Arbitrary<Extract<E
     route: fc.array(node, { maxLength: 64 }),
     body: fc.oneof(record({ kind: kind("live-set"), pools }), record({ kind: kind("holdings"), incarnation, pools })),
   }),
+  advert: record({
+    kind: kind("advert"),
+    origin: node,
+    epoch: uint32,
+    sequence: uint32,
+    ageMs: fc.maxSafeNat(),
+    links: fc.uniqueArray(
+      record({
+        neighbour: node,
+        state: literal("up", "down"),
+        padBytes: fc.maxSafeNat(),
+        padBytesPerSecond: fc.maxSafeNat(),
+      }),
+      { maxLength: 64, selector: ({ neighbour }) => neighbour },
+    ),
+  }),
   "session-ending": record({
     kind: kind("session-ending"),
     reason: fc.string({ unit: "grapheme-ascii", maxLength: 200 }),

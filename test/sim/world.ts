@@ -75,7 +75,7 @@ export function createWorld(options: WorldOptions): World {
     },
     nodes: ids.map((id) => {
       const disk = createSimDisk({ name: id, random: random.fork(`disk ${id}`), trace });
-      const config = configOf(id, ids, edges, links, options);
+      const config = configOf(id, ids, links, options);
       const wrap: PortWrapper = options.wrap ?? ((_, ports) => ports);
       const onBroken = (node: NodeId, failure: Error): void => world.violate(`${node}: ${failure.message}`);
       const parts = { config, clock, network, disk, driver: modules.driver, trace, wrap, onBroken };
@@ -92,13 +92,7 @@ function edgesOf(ids: readonly NodeId[], shape: "chain" | "ring"): (readonly [No
 
 export const saeAt = (node: NodeId): ReturnType<typeof parseSaeId> => parseSaeId(`sae-${node}`);
 
-function configOf(
-  id: NodeId,
-  ids: readonly NodeId[],
-  edges: readonly (readonly [NodeId, NodeId])[],
-  links: readonly SimLink[],
-  options: WorldOptions,
-): NodeConfig {
+function configOf(id: NodeId, ids: readonly NodeId[], links: readonly SimLink[], options: WorldOptions): NodeConfig {
   const pairs = ids.flatMap((one, i) =>
     ids.slice(i + 1).map((other) => ({ between: [saeAt(one), saeAt(other)] as const, keyClass: KEY_CLASS })),
   );
@@ -112,7 +106,6 @@ function configOf(
         driverConfig: modules.configs[ends[0] === id ? "a" : "b"],
         limits: { ...LINK_LIMITS, segmentBytes: 16_384, segmentAgeMaxMs: 5_000 },
       })),
-    network: edges,
     saes: ids.map((node) => ({ id: saeAt(node), node })),
     pairs,
     supply: SUPPLY_DEFAULTS,

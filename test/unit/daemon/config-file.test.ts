@@ -29,8 +29,6 @@ links:
   - neighbour: b
     driver: serial-frame
     module: { path: /dev/ttyACM0 }
-network:
-  - [a, b]
 saes:
   - { id: sae-a, node: a }
   - { id: sae-b, node: b }
@@ -140,24 +138,19 @@ describe("what is wrong is told by file, line, field and remedy", () => {
       /links\[0\]\.module\.port: there is no field "port"/,
     ],
     [
-      "a link that the map lacks",
-      "[a, b]",
-      "[a, c]",
-      /:10:16: links\[0\]\.neighbour: the link to b is missing in "network"/,
+      "a link to itself",
+      "neighbour: b",
+      "neighbour: a",
+      /:10:16: links\[0\]\.neighbour: a node is no neighbour of itself/,
     ],
-    [
-      "an SAE at an unknown node",
-      "id: sae-b, node: b",
-      "id: sae-b, node: z",
-      /:17:24: saes\[1\]\.node: node z is on no link/,
-    ],
+    ["an SAE twice", "id: sae-b", "id: sae-a", /:15:11: saes\[1\]\.id: this SAE is listed twice/],
     [
       "a pair with an unknown SAE",
       "[sae-a, sae-b]",
       "[sae-a, sae-x]",
-      /:19:24: pairs\[0\]\.between\[1\]: SAE "sae-x" is not listed/,
+      /:17:24: pairs\[0\]\.between\[1\]: SAE "sae-x" is not listed/,
     ],
-    ["a time without a unit", "12h", "12", /:21:16: supply\.keyLifetime: expected string, received number/],
+    ["a time without a unit", "12h", "12", /:19:16: supply\.keyLifetime: expected string, received number/],
     [
       "a time with a wrong unit",
       "12h",
@@ -175,9 +168,9 @@ describe("what is wrong is told by file, line, field and remedy", () => {
       "an unknown strategy",
       "supply:",
       "preEstablishment: { strategy: magic }\nsupply:",
-      /:20:31: preEstablishment\.strategy: there is no strategy "magic"; there are: on-demand, static-watermark/,
+      /:18:31: preEstablishment\.strategy: there is no strategy "magic"; there are: on-demand, static-watermark/,
     ],
-    ["no YAML", "network:", "network: [", /qkdnd\.yaml:1[34]:\d+: this is no YAML: /],
+    ["no YAML", "saes:", "saes: [", /qkdnd\.yaml:1[34]:\d+: this is no YAML: /],
     [
       "a field twice",
       "dataDir: data",
@@ -201,7 +194,7 @@ test("everything that is wrong is told at once, in the order of the file", () =>
     () => parse(text),
     ({ message }: Error) => {
       const places = message.split("\n").map((line) => /yaml:(\d+):\d+: ([^:]+):/.exec(line)?.slice(1, 3).join(" "));
-      assert.deepEqual(places, ["2 dataDir", "5 kx.listen", "21 supply.keyLifetime"]);
+      assert.deepEqual(places, ["2 dataDir", "5 kx.listen", "19 supply.keyLifetime"]);
       return true;
     },
   );

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { decodeEnvelope, encodeEnvelope, reasonForWire } from "../../../src/io/grpc-peer-codec.ts";
 import { isQkdError } from "../../../src/model/errors.ts";
 import { type NodeId, type QkdKeyId, type SegmentName, segmentName } from "../../../src/model/ids.ts";
-import type { Hello, PeerMessage } from "../../../src/peer/peer-messages.ts";
+import type { Advert, Hello, PeerMessage } from "../../../src/peer/peer-messages.ts";
 import { oneOfEachKind } from "../../fakes/one-of-each-message.ts";
 
 const hello = oneOfEachKind.find((message): message is Hello => message.kind === "hello")!;
@@ -87,6 +87,18 @@ describe("a message between neighbours is refused", () => {
     const route = Buffer.from("120161".repeat(65), "hex"); // 65 times the node "a", in field 2
     const length = Buffer.of((route.length % 128) + 128, Math.floor(route.length / 128));
     assertRefused(Buffer.concat([Buffer.of(0x62), length, route]), /Control: route: comes more than 64 times/);
+  });
+
+  it("when an advert names a link twice, too many links, or counts beyond 32 bits", () => {
+    const link = (name: string) =>
+      ({ neighbour: name as NodeId, state: "up", padBytes: 0, padBytesPerSecond: 0 }) as const;
+    const origin = "a" as NodeId;
+    const advert: Advert = { kind: "advert", origin, epoch: 1, sequence: 1, ageMs: 0, links: [] };
+    assertRefused(encodeEnvelope({ ...advert, links: [link("b"), link("b")] }), /Advert: a link comes twice/);
+    assertRefused(encodeEnvelope({ ...advert, epoch: 2 ** 32 }), /Advert: epoch and sequence have 32 bits/);
+    assertRefused(encodeEnvelope({ ...advert, sequence: 2 ** 32 }), /Advert: epoch and sequence have 32 bits/);
+    const links = Array.from({ length: 65 }, (_, i) => link(`n${i}`));
+    assert.throws(() => encodeEnvelope({ ...advert, links }));
   });
 
   it("when a reason of ending is no plain text", () => {

@@ -25,10 +25,6 @@ const good: NodeConfig = {
   ...NODE_DEFAULTS,
   node: node("a"),
   links: [link("b")],
-  network: [
-    [node("a"), node("b")],
-    [node("c"), node("b")],
-  ],
   saes: [
     { id: sae("x"), node: node("a") },
     { id: sae("y"), node: node("c") },
@@ -50,13 +46,7 @@ describe("a node's configuration", () => {
 
   for (const [what, change, field] of [
     ["a link to itself", { links: [link("a")] }, "links[0].neighbour"],
-    ["a link that the network lacks", { links: [link("b"), link("c")] }, "links[1].neighbour"],
     ["two links to one neighbour", { links: [link("b"), link("b")] }, "links[1].neighbour"],
-    [
-      "an SAE at a node that is on no link",
-      { saes: [...good.saes, { id: sae("z"), node: node("q") }] },
-      "saes[2].node",
-    ],
     ["an SAE listed twice", { saes: [...good.saes, { id: sae("x"), node: node("b") }] }, "saes[2].id"],
     ["a pair with an SAE that is not listed", pairs("x", "nobody"), "pairs[1].between[1]"],
     ["an SAE paired with itself", pairs("x", "x"), "pairs[1].between"],

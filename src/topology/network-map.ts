@@ -1,0 +1,130 @@
+/**
+ * The network as this node knows it: the newest advert of each node, and our own links as they are now.
+ *
+ * Newer is the larger epoch, then the larger sequence; silence ages an advert out. A link counts only while both of its ends
+ * advertise it as up; of our own links our sessions know first.
+ */
+import type { NodeId } from "../model/ids.ts";
+import { ADVERT_LINKS_MAX, type Advert, type AdvertisedLink } from "../peer/peer-messages.ts";
+import type { Clock, MonotonicMs } from "../runtime/clock.ts";
+import { isPlausibleEpoch } from "../runtime/plausible-epoch.ts";
+
+/** Each node says its advert anew after this long, also when nothing changed. */
+export const ADVERT_REFRESH_MS: MonotonicMs = 5_000;
+/** Three refreshes that did not come, and some time on the way. */
+export const ADVERT_LIFETIME_MS: MonotonicMs = 3 * ADVERT_REFRESH_MS + 1_000;
+/** News of more nodes is ignored. */
+export const MAP_NODES_MAX = 1_024;
+
+/**
+ * repeated: known already. older: the sender has not heard the newest. expired: it was too long on its way. implausible:
+ * its epoch is far ahead of any clock. full: no room for one more node.
+ */
+export type AdvertVerdict = "news" | "repeated" | "older" | "expired" | "implausible" | "full";
+
+/** One direction of a link that both ends advertise as up: pad is that of the sending side. */
+export interface UsableLink {
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly padBytes: number;
+  readonly padBytesPerSecond: number;
+}
+
+export class NetworkMap {
+  readonly self: NodeId;
+  readonly #clock: Clock;
+  readonly #adverts = new Map<NodeId, { readonly advert: Advert; readonly saidAt: MonotonicMs }>();
+  #ownLinks: readonly AdvertisedLink[] = [];
+  #version = 0;
+
+  constructor(self: NodeId, clock: Clock) {
+    this.self = self;
+    this.#clock = clock;
+  }
+
+  /** Grows when something changes that routes may depend on. */
+  get version(): number {
+    return this.#version;
+  }
+
+  get ownLinks(): readonly AdvertisedLink[] {
+    return this.#ownLinks;
+  }
+
+  setOwnLinks(links: readonly AdvertisedLink[]): void {
+    if (links.length > ADVERT_LINKS_MAX) throw new RangeError(`a node has ${ADVERT_LINKS_MAX} links at most`);
+    if (!saysTheSame(this.#ownLinks, links)) this.#version += 1;
+    this.#ownLinks = links;
+  }
+
+  receive(advert: Advert): AdvertVerdict {
+    const { origin } = advert;
+    const known = this.#adverts.get(origin)?.advert;
+    if (!isPlausibleEpoch(advert.epoch, this.#clock)) return "implausible";
+    if (advert.ageMs >= ADVERT_LIFETIME_MS) return "expired";
+    if (known === undefined && this.#adverts.size >= MAP_NODES_MAX) return "full";
+    if (known !== undefined && !isNewer(advert, known)) return isNewer(known, advert) ? "older" : "repeated";
+    this.#adverts.set(origin, { advert, saidAt: this.#clock.monotonic() - advert.ageMs });
+    if (known === undefined || !saysTheSame(known.links, advert.links)) this.#version += 1;
+    return "news";
+  }
+
+  /** With its age of now. */
+  advert(origin: NodeId): Advert | undefined {
+    const known = this.#adverts.get(origin);
+    if (known === undefined) return undefined;
+    return { ...known.advert, ageMs: Math.floor(this.#clock.monotonic() - known.saidAt) };
+  }
+
+  /** Nodes whose adverts are held, ours among them, in the order of their names. */
+  origins(): readonly NodeId[] {
+    return [...this.#adverts.keys()].sort();
+  }
+
+  /** Forgets what was not refreshed. */
+  expire(): void {
+    const oldest = this.#clock.monotonic() - ADVERT_LIFETIME_MS;
+    for (const [origin, { saidAt }] of this.#adverts) {
+      if (saidAt > oldest) continue;
+      this.#adverts.delete(origin);
+      this.#version += 1;
+    }
+  }
+
+  /** All that a relay could use now, in the order of names. */
+  usableLinks(): readonly UsableLink[] {
+    const usable: UsableLink[] = [];
+    for (const { neighbour, state, padBytes, padBytesPerSecond } of this.#ownLinks) {
+      if (state === "up") usable.push({ from: this.self, to: neighbour, padBytes, padBytesPerSecond });
+    }
+    for (const [origin, { advert }] of this.#adverts) {
+      if (origin === this.self) continue; // our own links are known better
+      for (const { neighbour, state, padBytes, padBytesPerSecond } of advert.links) {
+        if (state === "up" && this.#saysUp(neighbour, origin)) {
+          usable.push({ from: origin, to: neighbour, padBytes, padBytesPerSecond });
+        }
+      }
+    }
+    return usable.sort((one, other) => (`${one.from}--${one.to}` < `${other.from}--${other.to}` ? -1 : 1));
+  }
+
+  #saysUp(node: NodeId, of: NodeId): boolean {
+    const links = node === this.self ? this.#ownLinks : (this.#adverts.get(node)?.advert.links ?? []);
+    return links.some(({ neighbour, state }) => neighbour === of && state === "up");
+  }
+}
+
+export function isNewer(one: Advert, other: Advert): boolean {
+  return one.epoch === other.epoch ? one.sequence > other.sequence : one.epoch > other.epoch;
+}
+
+function saysTheSame(one: readonly AdvertisedLink[], other: readonly AdvertisedLink[]): boolean {
+  return (
+    one.length === other.length &&
+    one.every(({ neighbour, state, padBytes, padBytesPerSecond }, i) => {
+      const there = other[i]!;
+      const sameEnds = neighbour === there.neighbour && state === there.state;
+      return sameEnds && padBytes === there.padBytes && padBytesPerSecond === there.padBytesPerSecond;
+    })
+  );
+}
