@@ -9,6 +9,7 @@ import { parseKeyClass, parseNodeId, parseSaeId } from "../model/ids.ts";
 import { HOUR_MS, KIB, MINUTE_MS, SECOND_MS } from "../model/units.ts";
 import { NODE_DEFAULTS, POLICY_DEFAULT, SUPPLY_DEFAULTS } from "../node/config.ts";
 import { ADVERT_LINKS_MAX } from "../peer/peer-messages.ts";
+import { GRADES } from "../pre-establishment/pre-establishment-strategy.ts";
 
 const OPERATOR_LISTEN_DEFAULT = "127.0.0.1:9614";
 const COUNT_MAX = 10_000_000;
@@ -127,6 +128,9 @@ const policy = {
   strategy: z.string().min(1).default(POLICY_DEFAULT.strategy),
   lowKeys: keyCount.default(POLICY_DEFAULT.lowKeys),
   highKeys: keyCount.default(POLICY_DEFAULT.highKeys),
+  minKeys: keyCount.default(POLICY_DEFAULT.minKeys),
+  maxKeys: keyCount.min(1).default(POLICY_DEFAULT.maxKeys),
+  grade: z.enum(GRADES).optional(),
 };
 
 const root = z.union([fields({ file }), fields({ credential: z.string().regex(/^[A-Za-z0-9._-]{1,100}$/) })], {

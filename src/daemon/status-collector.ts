@@ -103,15 +103,18 @@ function linkStatus(report: LinkReport): LinkStatus {
 
 function outboundStatus(pool: OutboundPool, node: TrustedNode): PoolStatus {
   const view = node.view(pool);
-  const { lowKeys, targetKeys } = node.strategy(pool).target(view);
+  const { plan, waits, orders } = node.scheduler.report(pool);
   return {
     ...pool.id,
     stockBytes: pool.stockBytes,
     keys: pool.wholeKeys(view.keyBytes),
-    targetKeys,
-    lowKeys,
+    targetKeys: plan.targetKeys,
+    lowKeys: plan.lowKeys,
     inFlightBytes: view.inFlightBytes,
-    plan: node.scheduler.decision(pool),
+    plan: {
+      reason: waits === undefined ? plan.reason : `${plan.reason}; ${waits}`,
+      lastOutcome: orders.findLast(({ result }) => result !== undefined)?.result?.outcome ?? "",
+    },
   };
 }
 

@@ -3,7 +3,7 @@ import { QkdError } from "../model/errors.ts";
 import type { KeyClass, NodeId } from "../model/ids.ts";
 import { HOUR_MS } from "../model/units.ts";
 import type { LinkLimits } from "../link/link-parts.ts";
-import type { PoolPolicy } from "../pre-establishment/pre-establishment-strategy.ts";
+import { GRADES, type Grade, type PoolPolicy } from "../pre-establishment/pre-establishment-strategy.ts";
 import { strategies } from "../pre-establishment/strategies/index.ts";
 import type { SupplyLimits } from "../supply/key-supply.ts";
 import { KEY_BYTES_MAX } from "../supply/key-id.ts";
@@ -46,7 +46,18 @@ export const SUPPLY_DEFAULTS: NodeConfig["supply"] = {
   onDemandDeadlineMs: 2_000,
 };
 
-export const POLICY_DEFAULT: PoolPolicy = { strategy: "static-watermark", lowKeys: 512, highKeys: 1024 };
+export const POLICY_DEFAULT: PoolPolicy = {
+  strategy: "minimal-buffer",
+  lowKeys: 512,
+  highKeys: 1024,
+  minKeys: 8,
+  maxKeys: 16_384,
+};
+
+/** As the policy says; else as the class is named, and silver where that is no grade. */
+export function gradeOf(policy: PoolPolicy, keyClass: KeyClass): Grade {
+  return policy.grade ?? GRADES.find((grade) => grade === (keyClass as string)) ?? "silver";
+}
 
 export const NODE_DEFAULTS = {
   keyLifetimeMs: 24 * HOUR_MS,
@@ -102,6 +113,7 @@ function checkPolicy(policy: PoolPolicy, path: string): void {
     throw wrong(`${path}.strategy`, `there is no strategy "${policy.strategy}"; there are: ${known}`);
   }
   if (policy.lowKeys > policy.highKeys) throw wrong(`${path}.lowKeys`, "must not be above highKeys");
+  if (policy.minKeys > policy.maxKeys) throw wrong(`${path}.minKeys`, "must not be above maxKeys");
 }
 
 const wrong = (field: string, sentence: string): QkdError =>

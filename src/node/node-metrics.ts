@@ -1,11 +1,14 @@
 /** Sets the gauges of a node from its state, right before each scrape. */
 import type { LinkReport } from "../link/qkd-link.ts";
 import type { LinkMetrics } from "../link/link-metrics.ts";
-import { BITS_PER_BYTE } from "../model/units.ts";
-import type { PoolView } from "../pre-establishment/pre-establishment-strategy.ts";
+import { BITS_PER_BYTE, SECOND_MS } from "../model/units.ts";
+import type { PoolEstimates } from "../pre-establishment/pool-estimates.ts";
+import type { PoolPlan, PoolView } from "../pre-establishment/pre-establishment-strategy.ts";
 import type { PreEstablishmentMetrics } from "../pre-establishment/pre-establishment-metrics.ts";
+import type { OutboundPool } from "../relay/outbound-pool.ts";
 import type { PoolId } from "../relay/pool-records.ts";
 import type { RelayMetrics } from "../relay/relay-metrics.ts";
+import type { MonotonicMs } from "../runtime/clock.ts";
 import type { Balances } from "../store/ledger.ts";
 
 /** What key was used for, or lost as, from the accounts that only grow. The rest of what was generated is still held. */
@@ -82,15 +85,26 @@ export function collectInboundKeys(
   metrics.keys.set({ ...labels, state: "available" }, Math.floor(stockBytes / keyBytes));
 }
 
-export function collectPlan(
-  metrics: PreEstablishmentMetrics,
-  view: PoolView,
-  target: { readonly lowKeys: number; readonly targetKeys: number },
-): void {
+export function collectPlan(metrics: PreEstablishmentMetrics, view: PoolView, plan: PoolPlan): void {
   const labels = { remote: view.target, direction: "outbound", class: view.keyClass };
   metrics.keys.set({ ...labels, state: "available" }, Math.floor(view.stockBytes / view.keyBytes));
   metrics.keys.set({ ...labels, state: "in-flight" }, Math.floor(view.inFlightBytes / view.keyBytes));
-  metrics.watermark.set({ ...labels, kind: "low" }, target.lowKeys);
-  metrics.watermark.set({ ...labels, kind: "target" }, target.targetKeys);
-  metrics.demand.set({ remote: view.target, class: view.keyClass }, view.demandBytesPerSecond / view.keyBytes);
+  metrics.watermark.set({ ...labels, kind: "low" }, plan.lowKeys);
+  metrics.watermark.set({ ...labels, kind: "target" }, plan.targetKeys);
+  const { slowBytesPerSecond } = view.demand;
+  const pool = { remote: view.target, class: view.keyClass };
+  metrics.demand.set(pool, slowBytesPerSecond / view.keyBytes);
+  metrics.autonomy.set(pool, view.stockBytes === 0 ? 0 : view.stockBytes / slowBytesPerSecond);
+}
+
+export function collectEstimates(
+  metrics: PreEstablishmentMetrics,
+  { id }: OutboundPool,
+  estimates: PoolEstimates,
+  now: MonotonicMs,
+): void {
+  const pool = { remote: id.remote, class: id.keyClass };
+  const { meanMs } = estimates.leadTime;
+  metrics.leadTime.set(pool, meanMs === undefined ? Number.NaN : meanMs / SECOND_MS);
+  metrics.forecastError.set(pool, estimates.forecastErrorRatio(now) ?? Number.NaN);
 }

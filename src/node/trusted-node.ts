@@ -3,6 +3,7 @@ import { linkIdBetween, type Incarnation, type LinkId, type NodeId } from "../mo
 import { BITS_PER_BYTE } from "../model/units.ts";
 import { createLinkMetrics } from "../link/link-metrics.ts";
 import { openQkdLink, type LinkListener, type QkdLink } from "../link/qkd-link.ts";
+import { DemandBook } from "../pre-establishment/demand-book.ts";
 import type { PoolView, PreEstablishmentStrategy } from "../pre-establishment/pre-establishment-strategy.ts";
 import { createPreEstablishmentMetrics } from "../pre-establishment/pre-establishment-metrics.ts";
 import { Scheduler } from "../pre-establishment/scheduler.ts";
@@ -11,15 +12,14 @@ import { createKeyRelay, type KeyRelay } from "../relay/key-relay.ts";
 import type { OutboundPool } from "../relay/outbound-pool.ts";
 import { PadReservations } from "../relay/pad-reservations.ts";
 import { openPoolDirectory, type PoolDirectory } from "../relay/pool-directory.ts";
+import type { PoolId } from "../relay/pool-records.ts";
 import { RelayControl } from "../relay/relay-control.ts";
 import { RelayHop } from "../relay/relay-hop.ts";
 import { createRelayMetrics } from "../relay/relay-metrics.ts";
 import { ReservationHop } from "../relay/reservation-hop.ts";
-import { Bell } from "../runtime/bell.ts";
 import { randomName } from "../runtime/random.ts";
 import type { Scope } from "../runtime/scope.ts";
 import { openKeyVault, type KeyVault } from "../store/key-vault.ts";
-import { DemandMeter } from "../supply/demand-meter.ts";
 import type { KeySupply } from "../supply/key-supply.ts";
 import { createOnDemand } from "../supply/on-demand.ts";
 import { createSaeDirectory } from "../supply/sae-directory.ts";
@@ -27,8 +27,8 @@ import { createSaeSupply } from "../supply/sae-supply.ts";
 import { createSupplyMetrics } from "../supply/supply-metrics.ts";
 import type { AdvertisedLink } from "../peer/peer-messages.ts";
 import { createTopology, type Topology } from "../topology/topology.ts";
-import { checkNodeConfig, type NodeConfig } from "./config.ts";
-import { collectInboundKeys, collectLink, collectPlan, collectPool } from "./node-metrics.ts";
+import { checkNodeConfig, gradeOf, type NodeConfig } from "./config.ts";
+import { collectEstimates, collectInboundKeys, collectLink, collectPlan, collectPool } from "./node-metrics.ts";
 import { withPairLabels } from "./pair-labels.ts";
 import type { NodePorts } from "./ports.ts";
 
@@ -90,8 +90,7 @@ class OpenNode implements TrustedNode {
   readonly #reservations: PadReservations;
   readonly #reservationHop: ReservationHop;
   readonly #control: RelayControl;
-  readonly #demand: DemandMeter;
-  readonly #planner = new Bell();
+  readonly #demand: DemandBook;
   readonly #alarms: string[] = [];
   #burning: Promise<void> | undefined;
   readonly #linkMetrics: ReturnType<typeof createLinkMetrics>;
@@ -112,7 +111,7 @@ class OpenNode implements TrustedNode {
     this.vault = vault;
     this.pools = pools;
     this.#linkMetrics = createLinkMetrics(metrics);
-    this.#demand = new DemandMeter(clock);
+    this.#demand = new DemandBook(clock, (of) => this.scheduler.notice(of));
     this.topology = this.#createTopology(metrics);
     const { router } = this.topology;
     const shared = { self: config.node, incarnation: this.incarnation, links: this.#byNeighbour, clock, random, log };
@@ -126,7 +125,7 @@ class OpenNode implements TrustedNode {
     this.#hop = new RelayHop({ ...relayParts, inboundPoolBytesMax });
     this.#reservationHop = new ReservationHop({ ...relayParts, inboundPoolBytesMax });
     this.#control = new RelayControl(relayParts);
-    const onDemand = createOnDemand(this.relay, this.#planner, log);
+    const onDemand = createOnDemand({ relay: this.relay, demand: this.#demand, clock, log });
     const { storedKeysMax, uuidVersion } = config.supply;
     const supplyMetrics = createSupplyMetrics(metrics);
     this.supply = createSaeSupply(
@@ -136,6 +135,7 @@ class OpenNode implements TrustedNode {
         pools,
         onDemand,
         demand: this.#demand,
+        padBytes: (of) => this.#padBytes(of),
         metrics: supplyMetrics,
         uuidVersion,
         storedKeysMax,
@@ -148,10 +148,10 @@ class OpenNode implements TrustedNode {
       view: (of) => this.view(of),
       strategy: (of) => this.strategy(of),
       relay: this.relay,
+      relayed: (of, durationMs) => this.#demand.relayed(of, durationMs),
       clock,
       log,
       metrics: planMetrics,
-      keyBytesMax: config.supply.keySizeMaxBits / BITS_PER_BYTE,
     });
     metrics.beforeScrape(() => this.#collect(relayMetrics, planMetrics));
   }
@@ -166,19 +166,24 @@ class OpenNode implements TrustedNode {
 
   view(pool: OutboundPool): PoolView {
     const { remote: target, keyClass } = pool.id;
-    const route = this.topology.router.route(target);
-    const link = route === undefined ? undefined : this.#byNeighbour.get(route[0]);
+    const policy =
+      this.#config.policies.find((other) => other.remote === target && other.keyClass === keyClass) ??
+      this.#config.policy;
+    const link = this.#firstLink(target);
+    const estimates = this.#demand.of(pool.id);
     return {
       target,
       keyClass,
+      grade: gradeOf(policy, keyClass),
+      policy,
       stockBytes: pool.stockBytes,
       inFlightBytes: this.relay.inFlightBytes(target, keyClass),
-      demandBytesPerSecond: this.#demand.bytesPerSecond(target, keyClass),
+      waitingBytes: estimates.waitingBytes,
       keyBytes: this.#config.supply.keySizeDefaultBits / BITS_PER_BYTE,
-      policy:
-        this.#config.policies.find((other) => other.remote === target && other.keyClass === keyClass) ??
-        this.#config.policy,
       reachableBytes: link === undefined ? 0 : this.#reservations.freeBytes(link, "refill"),
+      demand: estimates.demand(this.#ports.clock.monotonic()),
+      leadTime: estimates.leadTime,
+      misses: estimates.misses,
     };
   }
 
@@ -225,11 +230,24 @@ class OpenNode implements TrustedNode {
       this.#hop.close();
       this.#reservationHop.close();
     });
-    scope.spawn("pre-establishment", (signal) => this.scheduler.run(this.#planner, signal));
+    scope.spawn("pre-establishment", (signal) => this.scheduler.run(signal));
     scope.spawn("adverts", (signal) => this.topology.flood.run(signal));
     scope.spawn("control", (signal) => this.#every(CONTROL_PERIOD_MS, signal, () => this.#control.tellAll()));
     scope.spawn("sweep", (signal) => this.#every(SWEEP_PERIOD_MS, signal, () => this.#sweep()));
     scope.closed.catch((failure: unknown) => this.#ports.onFatal(failure as Error));
+  }
+
+  #firstLink(target: NodeId): QkdLink | undefined {
+    const route = this.topology.router.route(target);
+    return route === undefined ? undefined : this.#byNeighbour.get(route[0]);
+  }
+
+  /** Towards the first hop, open or to be opened within a moment. */
+  #padBytes({ remote }: PoolId): number {
+    const link = this.#firstLink(remote);
+    if (link?.up !== true) return 0;
+    const { outboundBytes, openOutboundBytes } = link.report();
+    return outboundBytes + openOutboundBytes;
   }
 
   #listener(): LinkListener {
@@ -246,7 +264,7 @@ class OpenNode implements TrustedNode {
       up: (link) => this.topology.flood.up(link.neighbour),
       padsAvailable: (link) => {
         this.relay.padsAvailable(link);
-        this.#planner.ring();
+        this.scheduler.padsAvailable();
       },
       down: (link) => {
         this.topology.flood.down(link.neighbour); // first: what fails below goes other ways
@@ -316,8 +334,8 @@ class OpenNode implements TrustedNode {
       collectPool(relayMetrics, pool, { balances: this.vault.ledger.balances(pool.ledger), keyBytes });
     }
     for (const pool of this.pools.outbound) {
-      const view = this.view(pool);
-      collectPlan(planMetrics, view, this.strategy(pool).target(view));
+      collectPlan(planMetrics, this.view(pool), this.scheduler.report(pool).plan);
+      collectEstimates(planMetrics, pool, this.#demand.of(pool.id), this.#ports.clock.monotonic());
     }
   }
 }

@@ -1,48 +1,83 @@
-/** What a pre-establishment strategy is: a pure function from the numbers of a moment to orders for relays. */
+/** What a pre-establishment strategy is: a pure function from the numbers of a moment to a plan for each pool. */
 import type { KeyClass, NodeId } from "../model/ids.ts";
 import type { MonotonicMs } from "../runtime/clock.ts";
+import type { MissCause } from "../supply/demand-listener.ts";
+import type { DemandEstimate, LeadTime } from "./pool-estimates.ts";
+
+/** How much a miss hurts: which part of all requests may find too little stock, and who comes first where pad is scarce. */
+export type Grade = "gold" | "silver" | "bronze";
+export const GRADES: readonly Grade[] = ["gold", "silver", "bronze"];
+
+/** What the operator asked for, per pool. Keys are of the SAEs' usual size. */
+export interface PoolPolicy {
+  readonly strategy: string;
+  /** `static-watermark`: refill starts below this many keys … */
+  readonly lowKeys: number;
+  /** … and goes up to this many. */
+  readonly highKeys: number;
+  /** Strategies that follow demand hold at least so many keys … */
+  readonly minKeys: number;
+  /** … and never aim at more than these. */
+  readonly maxKeys: number;
+  /** Undefined: as the class is named, and silver where that is none of the three. */
+  readonly grade?: Grade | undefined;
+}
 
 /** All that a strategy may know of a pool: numbers only, no key, no clock, no store. Bytes throughout. */
 export interface PoolView {
   readonly target: NodeId;
   readonly keyClass: KeyClass;
-  readonly stockBytes: number;
-  readonly inFlightBytes: number;
-  readonly demandBytesPerSecond: number;
+  readonly grade: Grade;
+  readonly policy: PoolPolicy;
   /** Of the SAEs' usual key size. */
   readonly keyBytes: number;
-  readonly policy: PoolPolicy;
+  readonly stockBytes: number;
+  readonly inFlightBytes: number;
+  /** What requests that wait now have asked for: so much of stock and flight is theirs. */
+  readonly waitingBytes: number;
   /** Payload that could be sent at once towards the first hop; 0 while the target cannot be reached. */
   readonly reachableBytes: number;
+  readonly demand: DemandEstimate;
+  readonly leadTime: LeadTime;
+  /** Since the start. */
+  readonly misses: Readonly<Record<MissCause, number>>;
 }
 
-/** What the operator asked for, per pool. */
-export interface PoolPolicy {
-  readonly strategy: string;
-  /** Refill starts below this many keys of the usual size … */
-  readonly lowKeys: number;
-  /** … and goes up to this many. */
-  readonly highKeys: number;
-}
-
-/** The pools that one strategy plans for, in an order that stays the same. */
+/** The pools that one strategy is to plan for now, in an order that stays the same. */
 export interface SupplyView {
   readonly now: MonotonicMs;
   readonly pools: readonly PoolView[];
 }
 
-export interface PlannedOrder {
+export interface PoolPlan {
   readonly target: NodeId;
   readonly keyClass: KeyClass;
-  readonly bytes: number;
-  /** For people, and for metrics: why this order, now. */
+  /** What the strategy does with this pool now, in a word: "hold", "probe". */
+  readonly phase: string;
+  /** The stock that it aims at, and below which it hurries. */
+  readonly targetKeys: number;
+  readonly lowKeys: number;
+  /** To be relayed now; 0 for nothing. */
+  readonly orderBytes: number;
+  /** For people: why this order, or why none. */
   readonly reason: string;
 }
 
-export interface PreEstablishmentStrategy {
+/** @typeParam Memory  what the strategy wants to know again at its next plan; kept for it, never looked into */
+export interface PreEstablishmentStrategy<Memory = unknown> {
   readonly name: string;
-  /** The stock that the strategy aims at, for the operator to see. */
-  target(pool: PoolView): { readonly lowKeys: number; readonly targetKeys: number };
-  /** The same view gives the same orders, the most urgent first: at most one for each pool. */
-  plan(view: SupplyView): readonly PlannedOrder[];
+  /** Before the first plan. */
+  begin(): Memory;
+  /** One plan for each pool of the view. The same view and memory give the same plans and memory. */
+  next(view: SupplyView, memory: Memory): { readonly plans: readonly PoolPlan[]; readonly memory: Memory };
+}
+
+/** What is there or on its way, and not for requests that wait already. */
+export function heldBytes({ stockBytes, inFlightBytes, waitingBytes }: PoolView): number {
+  return Math.max(0, stockBytes + inFlightBytes - waitingBytes);
+}
+
+/** "3 of 8 keys" */
+export function heldText(pool: PoolView, targetKeys: number): string {
+  return `${Math.floor(heldBytes(pool) / pool.keyBytes)} of ${targetKeys} keys held or under way`;
 }

@@ -1,210 +1,270 @@
 /**
- * The pre-establishment loop: collect, estimate, plan, execute, report (as ITU-T Y.3811 draws it), once a period and when a
- * pool runs low. Keys between nodes that are no neighbours are there before anyone asks.
+ * The pre-establishment loop: collect, estimate, plan, execute, report (as ITU-T Y.3811 draws it), when demand or pad calls for
+ * it, and once a period. Keys between nodes that are no neighbours are there before anyone asks.
  */
 import { isQkdError } from "../model/errors.ts";
 import type { KeyRelay, RelayOutcome } from "../relay/key-relay.ts";
 import type { OutboundPool } from "../relay/outbound-pool.ts";
-import { END_TO_END_SEGMENT_BYTES_MAX, ID_SECRET_BYTES, PROOF_KEY_BYTES } from "../relay/relay-frame.ts";
-import type { Bell } from "../runtime/bell.ts";
+import type { PoolId } from "../relay/pool-records.ts";
+import { Bell } from "../runtime/bell.ts";
 import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
+import { segmentBytesMin, segmentsOf } from "./order-segments.ts";
+import { REACTION_MS } from "./pool-estimates.ts";
+import { newPoolState, type OrderRecord, type PoolReport, type PoolState } from "./pool-report.ts";
 import type { PreEstablishmentMetrics } from "./pre-establishment-metrics.ts";
-import type { PlannedOrder, PoolView, PreEstablishmentStrategy } from "./pre-establishment-strategy.ts";
+import {
+  GRADES,
+  heldBytes,
+  type PoolPlan,
+  type PoolView,
+  type PreEstablishmentStrategy,
+} from "./pre-establishment-strategy.ts";
 
+/** Every pool is looked at once in this time, whatever happens. */
 const PERIOD_MS = 500;
 const REFILL_DEADLINE_MS = 10_000;
 const RELAYS_PER_POOL_MAX = 4;
+/** Of all pools together; the rest of what the relay room takes at once is for requests that wait. */
+const REFILLS_IN_FLIGHT_MAX = 32;
 /** One relay of a refill: some segments, so that a failure costs little. */
 const RELAY_PAYLOAD_BYTES_MAX = 65_536;
-const SEGMENTS_PER_RELAY_MAX = 16;
-/** A pool is made of about this many segments at its target, so that opening one puts little at stake. */
-const SEGMENTS_PER_TARGET = 8;
-const BACKOFF_MIN_MS = 250;
+const BACKOFF_MIN_MS = 50;
 const BACKOFF_MAX_MS = 5_000;
+/** A relay that was refused for want of pad is tried again with so much of it. */
+const RETRY_PART = 1 / 4;
+const ORDERS_KEPT_MAX = 8;
 
 export interface SchedulerParts {
   readonly pools: readonly OutboundPool[];
   readonly view: (pool: OutboundPool) => PoolView;
   readonly strategy: (pool: OutboundPool) => PreEstablishmentStrategy;
-  readonly relay: KeyRelay;
+  readonly relay: Pick<KeyRelay, "establish">;
+  /** Told how long a relay took that brought key. */
+  readonly relayed: (pool: PoolId, durationMs: number) => void;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: PreEstablishmentMetrics;
-  /** The largest key that an SAE may ask for, in bytes: no segment is shorter. */
-  readonly keyBytesMax: number;
 }
 
-/** The last decision for a pool, and how the last relay ended: what `qkdctl` shows. */
-export interface PoolDecision {
-  readonly reason: string;
-  readonly lastOutcome: string;
-}
-
-interface PoolState {
-  relays: number;
-  /** Shrinks while a hop on the way has less pad open than our own first hop, and grows again. */
-  relayBytesMax: number;
-  backoffMs: number;
-  retryAt: MonotonicMs;
-  reason: string;
-  lastOutcome: string;
+interface Wish {
+  readonly pool: OutboundPool;
+  readonly view: PoolView;
+  readonly plan: PoolPlan;
+  readonly state: PoolState;
+  bytesLeft: number;
 }
 
 export class Scheduler {
   readonly #parts: SchedulerParts;
+  readonly #bell = new Bell();
   readonly #states = new Map<OutboundPool, PoolState>();
+  /** What strategies remember, by name. */
+  readonly #memories = new Map<string, unknown>();
+  /** Pools to look at ahead of the period. */
+  readonly #noticed = new Set<OutboundPool>();
   readonly #running = new Set<Promise<void>>();
+  #failure: { readonly reason: unknown } | undefined;
 
   constructor(parts: SchedulerParts) {
     this.#parts = parts;
   }
 
-  decision(pool: OutboundPool): PoolDecision {
-    const { reason, lastOutcome } = this.#state(pool);
-    return { reason, lastOutcome };
+  /** What `qkdctl plan` shows of a pool. */
+  report(pool: OutboundPool): PoolReport {
+    const { plan, waits, orders, relays } = this.#state(pool);
+    return { plan, waits, relaysUnderWay: relays, orders: [...orders] };
   }
 
-  /** Plans until `signal` aborts. `bell` wakes it ahead of its period. */
-  async run(bell: Bell, signal: AbortSignal): Promise<void> {
-    let failure: { readonly reason: unknown } | undefined;
-    const failed = (reason: unknown): void => {
-      failure ??= { reason };
-      bell.ring();
-    };
+  /** Something happened to the pool: demand, most of all. */
+  notice(id: PoolId): void {
+    const found = this.#parts.pools.find((pool) => pool.id.remote === id.remote && pool.id.keyClass === id.keyClass);
+    if (found === undefined) return;
+    this.#noticed.add(found);
+    this.#bell.ring();
+  }
+
+  padsAvailable(): void {
+    for (const [pool, { waits }] of this.#states) if (waits !== undefined) this.#noticed.add(pool);
+    if (this.#noticed.size > 0) this.#bell.ring();
+  }
+
+  /** Plans until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, pools } = this.#parts;
+    let allAt = clock.monotonic();
     while (!signal.aborted) {
-      this.#plan(bell, signal, failed);
-      const cancel = this.#parts.clock.after(PERIOD_MS, () => bell.ring());
-      await bell.heard(signal);
+      const now = clock.monotonic();
+      if (now >= allAt) {
+        for (const pool of pools) this.#noticed.add(pool);
+        allAt = now + PERIOD_MS;
+      }
+      this.#noticeRetries(now);
+      this.#plan(signal);
+      const cancel = clock.after(Math.max(1, this.#wakeAt(allAt) - now), () => this.#bell.ring());
+      await this.#bell.heard(signal);
       cancel();
-      if (failure !== undefined) throw failure.reason;
+      if (this.#failure !== undefined) throw this.#failure.reason;
+      // demand of this moment is planned for together, and a flood of it does not keep the loop busy
+      const early = now + REACTION_MS - clock.monotonic();
+      if (early > 0) await clock.sleep(early, signal).catch(() => undefined);
     }
     await Promise.allSettled(this.#running);
   }
 
-  /** Lets each strategy plan for its pools, and starts what it orders, until nothing more may start. */
-  #plan(bell: Bell, signal: AbortSignal, failed: (reason: unknown) => void): void {
-    for (const [strategy, pools] of this.#poolsByStrategy()) {
-      // relays under way count as held, so each round orders only what is still missing
-      for (let started = true; started;) {
-        started = false;
-        const ready = pools.filter((pool) => this.#mayStart(pool));
-        const views = ready.map((pool) => this.#parts.view(pool));
-        const orders = strategy.plan({ now: this.#parts.clock.monotonic(), pools: views });
-        for (const [i, pool] of ready.entries()) {
-          const { target, keyClass } = views[i]!;
-          const order = orders.find((other) => other.target === target && other.keyClass === keyClass);
-          this.#state(pool).reason = order?.reason ?? "at or above the target";
-          if (order !== undefined && this.#start(pool, views[i]!, order, { bell, signal, failed })) started = true;
-        }
-      }
+  #noticeRetries(now: MonotonicMs): void {
+    for (const [pool, state] of this.#states) {
+      if (state.retryAt === 0 || now < state.retryAt) continue;
+      state.retryAt = 0;
+      this.#noticed.add(pool);
     }
   }
 
-  /** @returns false when nothing can be sent towards the first hop now */
-  #start(
-    pool: OutboundPool,
-    view: PoolView,
-    order: PlannedOrder,
-    { bell, signal, failed }: { bell: Bell; signal: AbortSignal; failed: (reason: unknown) => void },
-  ): boolean {
-    const state = this.#state(pool);
-    const limits = { bytes: order.bytes, relayBytesMax: state.relayBytesMax };
-    const segmentBytes = segmentsFor(this.#parts, pool, view, limits);
+  #wakeAt(allAt: MonotonicMs): MonotonicMs {
+    let at = allAt;
+    for (const { retryAt } of this.#states.values()) if (retryAt > 0) at = Math.min(at, retryAt);
+    return at;
+  }
+
+  /** Lets each strategy plan for those of its pools that were noticed, and starts what is ordered, the most urgent first. */
+  #plan(signal: AbortSignal): void {
+    const now = this.#parts.clock.monotonic();
+    const noticed = this.#parts.pools.filter((pool) => this.#noticed.has(pool));
+    this.#noticed.clear();
+    const wishes: Wish[] = [];
+    for (const [strategy, pools] of Map.groupBy(noticed, (pool) => this.#parts.strategy(pool))) {
+      const views = pools.map((pool) => this.#parts.view(pool));
+      const before = this.#memories.get(strategy.name) ?? strategy.begin();
+      const { plans, memory } = strategy.next({ now, pools: views }, before);
+      this.#memories.set(strategy.name, memory);
+      for (const [i, pool] of pools.entries()) {
+        const [state, view, plan] = [this.#state(pool), views[i]!, plans[i]!];
+        state.plan = plan;
+        state.waits = undefined;
+        if (plan.orderBytes > 0) wishes.push({ pool, view, plan, state, bytesLeft: plan.orderBytes });
+      }
+    }
+    wishes.sort(byUrgency);
+    // one relay for each pool in turn: a large order does not take all the pad from small ones behind it
+    for (let started = true; started;) {
+      started = false;
+      for (const wish of wishes) if (wish.bytesLeft > 0 && this.#start(wish, signal)) started = true;
+    }
+  }
+
+  /** @returns false when nothing more may, or can, be sent for this pool now */
+  #start(wish: Wish, signal: AbortSignal): boolean {
+    const { pool, view, plan, state } = wish;
+    const { longestKeyBytes } = view.demand;
+    state.waits = this.#obstacle(state);
+    if (state.waits !== undefined) return false;
+    const segmentBytes = segmentsOf({
+      orderBytes: wish.bytesLeft,
+      targetKeys: plan.targetKeys,
+      keyBytes: view.keyBytes,
+      longestKeyBytes,
+      relayBytesMax: Math.max(state.relayBytesMax, segmentBytesMin({ keyBytes: view.keyBytes, longestKeyBytes })),
+      reachableBytes: this.#parts.view(pool).reachableBytes,
+      withIdSecret: !pool.hasIdSecret,
+    });
     if (segmentBytes.length === 0) {
-      state.reason = `${order.reason}; waits for pad towards the first hop`;
+      state.waits = "waits for pad towards the first hop";
       return false;
     }
-    const relay = this.#execute(pool, segmentBytes, bell, signal);
+    const bytes = segmentBytes.reduce((sum, length) => sum + length, 0);
+    wish.bytesLeft -= bytes;
+    const order: OrderRecord = { at: this.#parts.clock.monotonic(), bytes, reason: plan.reason, result: undefined };
+    state.orders.push(order);
+    if (state.orders.length > ORDERS_KEPT_MAX) state.orders.shift();
+    const relay = this.#execute(pool, segmentBytes, order, signal);
     this.#running.add(relay);
-    relay.then(() => this.#running.delete(relay), failed);
+    relay.then(
+      () => this.#running.delete(relay),
+      (reason: unknown) => {
+        this.#failure ??= { reason };
+        this.#bell.ring();
+      },
+    );
     return true;
   }
 
-  #mayStart(pool: OutboundPool): boolean {
-    const { relays, retryAt } = this.#state(pool);
-    return relays < RELAYS_PER_POOL_MAX && this.#parts.clock.monotonic() >= retryAt;
+  /** Why no relay may start for the pool now. */
+  #obstacle({ relays, retryAt, orders }: PoolState): string | undefined {
+    const now = this.#parts.clock.monotonic();
+    if (relays >= RELAYS_PER_POOL_MAX) return `${relays} relays are under way, as many as may be`;
+    if (this.#running.size >= REFILLS_IN_FLIGHT_MAX) return `${this.#running.size} refills are under way at this node`;
+    if (now >= retryAt) return undefined;
+    return `tries again in ${Math.ceil(retryAt - now)} ms, after "${orders.at(-1)?.result?.outcome ?? "a failure"}"`;
   }
 
-  #poolsByStrategy(): ReadonlyMap<PreEstablishmentStrategy, readonly OutboundPool[]> {
-    return Map.groupBy(this.#parts.pools, (pool) => this.#parts.strategy(pool));
-  }
-
-  async #execute(pool: OutboundPool, segmentBytes: readonly number[], bell: Bell, signal: AbortSignal): Promise<void> {
+  async #execute(
+    pool: OutboundPool,
+    segmentBytes: readonly number[],
+    order: OrderRecord,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { clock, relay, relayed } = this.#parts;
     const state = this.#state(pool);
     const { remote: target, keyClass } = pool.id;
     state.relays += 1;
     try {
-      const deadline = this.#parts.clock.timeout(REFILL_DEADLINE_MS, signal);
-      const order = { target, keyClass, segmentBytes, urgency: "refill" } as const;
-      const outcome = await this.#parts.relay.establish(order, deadline);
-      settle(this.#parts, state, pool, { outcome, bytes: segmentBytes.reduce((sum, length) => sum + length, 0) });
-      if (outcome.kind === "established") bell.ring();
+      const deadline = clock.timeout(REFILL_DEADLINE_MS, signal);
+      const outcome = await relay.establish({ target, keyClass, segmentBytes, urgency: "refill" }, deadline);
+      const durationMs = clock.monotonic() - order.at;
+      order.result = { outcome: outcomeText(outcome), durationMs };
+      if (outcome.kind === "established") relayed(pool.id, durationMs);
+      this.#settle(state, pool, outcome, order.bytes);
     } catch (failure) {
       if (!isQkdError(failure, "CANCELLED", "DEADLINE")) throw failure;
+      order.result = { outcome: "given up", durationMs: clock.monotonic() - order.at };
     } finally {
       state.relays -= 1;
+      this.#noticed.add(pool);
+      this.#bell.ring();
     }
+  }
+
+  #settle(state: PoolState, pool: OutboundPool, outcome: RelayOutcome, bytes: number): void {
+    const { metrics, clock, log } = this.#parts;
+    const { remote, keyClass } = pool.id;
+    const result = outcome.kind === "refused" ? outcome.reason : outcome.kind;
+    metrics.orders.add({ remote, class: keyClass, result });
+    if (outcome.kind === "established") {
+      state.backoffMs = BACKOFF_MIN_MS;
+      state.retryAt = 0;
+      state.relayBytesMax = Math.min(RELAY_PAYLOAD_BYTES_MAX, 2 * state.relayBytesMax);
+      return;
+    }
+    // A hop that nobody else uses has the same pad open at the next attempt: the same length would be refused for ever.
+    if (result === "no-pad") state.relayBytesMax = Math.floor(bytes * RETRY_PART);
+    log.debug("refill failed", { remote, keyClass, outcome: outcomeText(outcome) });
+    const now = clock.monotonic();
+    if (now < state.retryAt) return; // started together with one that has failed already
+    state.retryAt = now + state.backoffMs;
+    state.backoffMs = Math.min(2 * state.backoffMs, BACKOFF_MAX_MS);
   }
 
   #state(pool: OutboundPool): PoolState {
     let state = this.#states.get(pool);
     if (state === undefined) {
-      state = {
-        relays: 0,
-        relayBytesMax: RELAY_PAYLOAD_BYTES_MAX,
-        backoffMs: BACKOFF_MIN_MS,
-        retryAt: 0,
-        reason: "not planned yet",
-        lastOutcome: "",
-      };
+      state = newPoolState(pool.id, { relayBytesMax: RELAY_PAYLOAD_BYTES_MAX, backoffMs: BACKOFF_MIN_MS });
       this.#states.set(pool, state);
     }
     return state;
   }
 }
 
-function settle(
-  parts: SchedulerParts,
-  state: PoolState,
-  pool: OutboundPool,
-  { outcome, bytes }: { readonly outcome: RelayOutcome; readonly bytes: number },
-): void {
-  const { remote, keyClass } = pool.id;
-  const result = outcome.kind === "refused" ? outcome.reason : outcome.kind;
-  parts.metrics.orders.add({ remote, class: keyClass, result });
-  state.lastOutcome = outcome.kind === "refused" ? `${outcome.reason} at ${outcome.atHop}` : outcome.kind;
-  if (outcome.kind === "established") {
-    state.backoffMs = BACKOFF_MIN_MS;
-    state.retryAt = 0;
-    state.relayBytesMax = Math.min(RELAY_PAYLOAD_BYTES_MAX, 2 * state.relayBytesMax);
-    return;
-  }
-  // A hop that nobody else uses has the same pad open at the next attempt: the same length would be refused for ever.
-  if (result === "no-pad") state.relayBytesMax = Math.max(parts.keyBytesMax, Math.floor(bytes / 2));
-  state.retryAt = parts.clock.monotonic() + state.backoffMs;
-  state.backoffMs = Math.min(2 * state.backoffMs, BACKOFF_MAX_MS);
-  parts.log.debug("refill failed", { remote, keyClass, outcome: state.lastOutcome });
+const outcomeText = (outcome: RelayOutcome): string =>
+  outcome.kind === "refused" ? `${outcome.reason} at ${outcome.atHop}` : outcome.kind;
+
+/** Pools that run low first; then by grade; then who lacks the larger part of its target. */
+function byUrgency(one: Wish, other: Wish): number {
+  return (
+    Number(runsLow(other)) - Number(runsLow(one)) ||
+    GRADES.indexOf(one.view.grade) - GRADES.indexOf(other.view.grade) ||
+    filledPart(one) - filledPart(other)
+  );
 }
 
-/** Cuts an order into segments for one relay, no more than the first hop can carry now. */
-function segmentsFor(
-  parts: SchedulerParts,
-  pool: OutboundPool,
-  view: PoolView,
-  { bytes, relayBytesMax }: { readonly bytes: number; readonly relayBytesMax: number },
-): number[] {
-  const overhead = PROOF_KEY_BYTES + (pool.hasIdSecret ? 0 : ID_SECRET_BYTES) + 128;
-  const reach = Math.min(relayBytesMax, view.reachableBytes - overhead);
-  const room = Math.min(bytes, reach);
-  const { targetKeys } = parts.strategy(pool).target(view);
-  const wanted = Math.ceil((targetKeys * view.keyBytes) / SEGMENTS_PER_TARGET);
-  const length = Math.min(END_TO_END_SEGMENT_BYTES_MAX, Math.max(wanted, parts.keyBytesMax, view.keyBytes));
-  const whole = Math.ceil(length / view.keyBytes) * view.keyBytes;
-  const segmentBytes = Math.min(whole, END_TO_END_SEGMENT_BYTES_MAX);
-  if (reach < Math.min(segmentBytes, parts.keyBytesMax)) return [];
-  const count = Math.max(1, Math.min(SEGMENTS_PER_RELAY_MAX, Math.ceil(room / segmentBytes)));
-  const fitting = Math.floor(reach / segmentBytes);
-  if (fitting === 0) return [Math.floor(reach / view.keyBytes) * view.keyBytes];
-  return Array.from({ length: Math.min(count, fitting) }, () => segmentBytes);
-}
+const runsLow = ({ view, plan }: Wish): boolean => heldBytes(view) < plan.lowKeys * view.keyBytes;
+const filledPart = ({ view, plan }: Wish): number => heldBytes(view) / (plan.targetKeys * view.keyBytes);

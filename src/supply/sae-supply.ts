@@ -1,17 +1,18 @@
 /** Each key once to each side: cuts keys from pre-established pools for initiators, looks them up for targets. */
 import { QkdError, isQkdError } from "../model/errors.ts";
-import { segmentEpoch, segmentName, segmentNumber, type KeyClass, type KeyId, type NodeId } from "../model/ids.ts";
+import { segmentEpoch, segmentName, segmentNumber, type KeyId, type NodeId } from "../model/ids.ts";
 import type { KeyMaterial } from "../model/key-material.ts";
 import { BITS_PER_BYTE } from "../model/units.ts";
 import type { InboundPool, KeyRange } from "../relay/inbound-pool.ts";
 import type { AllocatedKey, OutboundPool } from "../relay/outbound-pool.ts";
 import type { PoolDirectory } from "../relay/pool-directory.ts";
+import type { PoolId } from "../relay/pool-records.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { DemandMeter } from "./demand-meter.ts";
+import type { DemandListener, MissCause } from "./demand-listener.ts";
 import { FailureBrake } from "./failure-brake.ts";
 import { createKeyIdCodec, type KeyIdCodec } from "./key-id.ts";
 import type { KeySupply, SaePair, SuppliedKey, SupplyLimits, SupplyStatus } from "./key-supply.ts";
-import type { OnDemand } from "./on-demand.ts";
+import type { KeyNeed, OnDemand } from "./on-demand.ts";
 import type { SaeDirectory } from "./sae-directory.ts";
 import type { SupplyMetrics } from "./supply-metrics.ts";
 
@@ -24,7 +25,9 @@ export interface SaeSupplyParts {
   readonly directory: SaeDirectory;
   readonly pools: PoolDirectory;
   readonly onDemand: OnDemand;
-  readonly demand: DemandMeter;
+  readonly demand: DemandListener;
+  /** Key on this node's links that a relay for the pool could use as pad now, opened or not. */
+  readonly padBytes: (pool: PoolId) => number;
   readonly clock: Clock;
   readonly metrics: SupplyMetrics;
   readonly uuidVersion: 8 | 4;
@@ -62,10 +65,10 @@ class SaeSupply implements KeySupply {
     const { pair, count, sizeBits } = request;
     return this.#counted("initiator", async () => {
       this.#check(count, sizeBits);
-      const { pool, targetNode, keyClass } = this.#outboundPool(pair);
-      const sizeBytes = sizeBits / BITS_PER_BYTE;
-      this.#parts.demand.asked(targetNode, keyClass, count * sizeBytes);
-      const keys = await this.#allocate(pool, count, sizeBytes, deadline);
+      const { pool, targetNode } = this.#outboundPool(pair);
+      const need = { count, sizeBytes: sizeBits / BITS_PER_BYTE };
+      this.#parts.demand.asked(pool.id, need);
+      const keys = await this.#allocate(pool, need, deadline);
       const supplied = await this.#withIds(pool, pair, keys).catch((failure: unknown) => {
         for (const { material } of keys) material.erase(); // cut, so spent
         throw failure;
@@ -131,7 +134,7 @@ class SaeSupply implements KeySupply {
     }
   }
 
-  #outboundPool(pair: SaePair): { pool: OutboundPool; targetNode: NodeId; keyClass: KeyClass } {
+  #outboundPool(pair: SaePair): { pool: OutboundPool; targetNode: NodeId } {
     const { directory, self, pools } = this.#parts;
     if (!directory.knows(pair.initiator)) throw notHere(pair.initiator);
     const { initiatorNode, targetNode, keyClass } = directory.pair(pair);
@@ -140,33 +143,51 @@ class SaeSupply implements KeySupply {
       const sentence = "both SAEs live at this node: keys between them are not supplied";
       throw new QkdError("SAE_NOT_ALLOWED", sentence, { initiator: pair.initiator, target: pair.target });
     }
-    return { pool: pools.outboundPool(targetNode, keyClass)!, targetNode, keyClass };
+    return { pool: pools.outboundPool(targetNode, keyClass)!, targetNode };
   }
 
-  async #allocate(
-    pool: OutboundPool,
-    count: number,
-    sizeBytes: number,
-    deadline: AbortSignal,
-  ): Promise<readonly AllocatedKey[]> {
-    const labels = { remote: pool.id.remote, class: pool.id.keyClass };
-    let keys = await pool.allocate(count, sizeBytes);
+  async #allocate(pool: OutboundPool, need: KeyNeed, deadline: AbortSignal): Promise<readonly AllocatedKey[]> {
+    const { demand, metrics } = this.#parts;
+    const keys = await pool.allocate(need.count, need.sizeBytes);
     if (keys !== undefined) {
-      this.#parts.metrics.hits.add(labels);
+      metrics.hits.add({ remote: pool.id.remote, class: pool.id.keyClass });
+      demand.hit(pool.id, pool.stockBytes);
       return keys;
     }
-    this.#parts.metrics.misses.add(labels);
-    // when relays fail the SAE should know soon; one that others emptied is no failure
-    for (let failures = 0; keys === undefined && !deadline.aborted && failures < FAILED_RELAYS_MAX;) {
-      const missing = count - pool.wholeKeys(sizeBytes);
-      const need = { count: Math.max(1, missing), sizeBytes };
-      if (!(await this.#parts.onDemand.bring(pool, need, deadline))) failures += 1;
-      keys = await pool.allocate(count, sizeBytes);
+    const bytes = need.count * need.sizeBytes;
+    demand.waiting(pool.id, bytes);
+    try {
+      return await this.#allocateOnDemand(pool, need, deadline);
+    } finally {
+      demand.waiting(pool.id, -bytes);
     }
-    if (keys !== undefined) return keys;
+  }
+
+  async #allocateOnDemand(pool: OutboundPool, need: KeyNeed, deadline: AbortSignal): Promise<readonly AllocatedKey[]> {
+    const { count, sizeBytes } = need;
+    const missing = (): KeyNeed => ({ count: Math.max(1, count - pool.wholeKeys(sizeBytes)), sizeBytes });
+    const hadPad = this.#parts.padBytes(pool.id) >= missing().count * sizeBytes;
+    let cause: MissCause | undefined;
+    // when relays fail the SAE should know soon; one that others emptied is no failure
+    for (let failures = 0; !deadline.aborted && failures < FAILED_RELAYS_MAX;) {
+      const end = await this.#parts.onDemand.bring(pool, missing(), deadline);
+      if (cause === undefined) {
+        cause = hadPad && end !== "no-pad" ? "latency" : "supply";
+        this.#missed(pool, cause);
+      }
+      if (end !== "brought") failures += 1;
+      const keys = await pool.allocate(count, sizeBytes);
+      if (keys !== undefined) return keys;
+    }
+    if (cause === undefined) this.#missed(pool, hadPad ? "latency" : "supply");
     throw new QkdError("KEY_SHORTAGE", `too little key is shared with ${pool.id.remote} now`, {
       retryAfterMs: RETRY_AFTER_MS,
     });
+  }
+
+  #missed(pool: OutboundPool, cause: MissCause): void {
+    this.#parts.metrics.misses.add({ remote: pool.id.remote, class: pool.id.keyClass, cause });
+    this.#parts.demand.missed(pool.id, cause);
   }
 
   async #withIds(pool: OutboundPool, pair: SaePair, keys: readonly AllocatedKey[]): Promise<readonly SuppliedKey[]> {

@@ -3,7 +3,7 @@ import type { Counter, MetricsRegistry } from "../runtime/metrics.ts";
 
 export interface SupplyMetrics {
   readonly hits: Counter<"remote" | "class">;
-  readonly misses: Counter<"remote" | "class">;
+  readonly misses: Counter<"remote" | "class" | "cause">;
   readonly keys: Counter<"remote" | "role">;
   readonly bits: Counter<"remote" | "role">;
   readonly refusals: Counter<"role" | "reason">;
@@ -18,8 +18,8 @@ export function createSupplyMetrics(registry: MetricsRegistry): SupplyMetrics {
     }),
     misses: registry.counter({
       name: "qkdn_pool_miss_total",
-      help: "Requests that found the pool too short.",
-      labels: ["remote", "class"],
+      help: "Requests that found the pool too short: latency (the route had pad to relay) or supply (it had none).",
+      labels: ["remote", "class", "cause"],
     }),
     keys: registry.counter({
       name: "qkdn_ksa_supplied_keys_total",

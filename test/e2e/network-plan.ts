@@ -118,7 +118,12 @@ export function configOf(
     })),
     saes: Object.entries(shape.saes).map(([sae, node]) => ({ id: sae, node })),
     pairs: shape.pairs.map((between) => ({ between })),
-    preEstablishment: { lowKeys: options.lowKeys ?? 64, highKeys: options.highKeys ?? 128 },
+    // tests count on a stock that does not follow demand
+    preEstablishment: {
+      strategy: "static-watermark",
+      lowKeys: options.lowKeys ?? 64,
+      highKeys: options.highKeys ?? 128,
+    },
     log: { level: options.logLevel ?? "info" },
     ...options.fields,
   };

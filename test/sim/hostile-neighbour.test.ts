@@ -90,7 +90,14 @@ test("a name ahead of its time, which can be believed, is forgotten when the nei
 });
 
 test("agreements that a full line lost, and that openings made up for, do not stop proposals for ever", async () => {
-  const world = createWorld({ seed: 11, nodes: 2, lowKeys: 30_000, highKeys: 60_000, rateBps: 1_000_000 });
+  const world = createWorld({
+    seed: 11,
+    nodes: 2,
+    strategy: "static-watermark",
+    lowKeys: 30_000,
+    highKeys: 60_000,
+    rateBps: 1_000_000,
+  });
   const enough = LINK_LIMITS.proposalsInFlightMax;
   const owners = new Map<SegmentName, LinkEnd>();
   const lost = new Set<SegmentName>();

@@ -1,5 +1,7 @@
 /** `npm run sim`: one world, or many, from the command line. */
 import { parseArgs } from "node:util";
+import { POLICY_DEFAULT } from "../../src/node/config.ts";
+import { strategies } from "../../src/pre-establishment/strategies/index.ts";
 import type { FaultLevel } from "./faults.ts";
 import { runWorld, type RunOptions } from "./run-world.ts";
 import { sabotages, type SabotageName } from "./sabotage.ts";
@@ -12,7 +14,7 @@ const HELP = `npm run sim -- [options]    whole nodes in virtual time; the same 
   --seconds N       under load and faults, virtual (default 40)
   --faults none|light|heavy                      (default light)
   --rate BPS        secret key rate of each link (default 400000)
-  --strategy NAME   on-demand, static-watermark
+  --strategy NAME   ${[...strategies.keys()].join(", ")}
   --sabotage NAME   break a law on purpose: ${Object.keys(sabotages).join(", ")}
   --trace           print every event
   --json            print verdicts as JSON
@@ -29,7 +31,7 @@ async function main(): Promise<number> {
       seconds: { type: "string", default: "40" },
       faults: { type: "string", default: "light" },
       rate: { type: "string", default: "400000" },
-      strategy: { type: "string", default: "static-watermark" },
+      strategy: { type: "string", default: POLICY_DEFAULT.strategy },
       sabotage: { type: "string" },
       trace: { type: "boolean", default: false },
       json: { type: "boolean", default: false },

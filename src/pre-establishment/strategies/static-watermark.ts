@@ -1,27 +1,36 @@
 /** `static-watermark`: below `lowKeys` the pool is refilled to `highKeys`. One pair of thresholds, whatever the demand. */
-import type { PlannedOrder, PoolView, PreEstablishmentStrategy } from "../pre-establishment-strategy.ts";
+import {
+  heldBytes,
+  type PoolPlan,
+  type PoolView,
+  type PreEstablishmentStrategy,
+} from "../pre-establishment-strategy.ts";
 
-export const staticWatermark: PreEstablishmentStrategy = {
+export const staticWatermark: PreEstablishmentStrategy<undefined> = {
   name: "static-watermark",
-  target: ({ policy }) => ({ lowKeys: policy.lowKeys, targetKeys: policy.highKeys }),
-  plan: ({ pools }) => pools.flatMap((pool) => orderFor(pool) ?? []),
+  begin: () => undefined,
+  next: ({ pools }) => ({ plans: pools.map(planFor), memory: undefined }),
 };
 
-function orderFor({
-  target,
-  keyClass,
-  stockBytes,
-  inFlightBytes,
-  keyBytes,
-  policy,
-}: PoolView): PlannedOrder | undefined {
-  const held = stockBytes + inFlightBytes;
+function planFor(pool: PoolView): PoolPlan {
+  const { target, keyClass, inFlightBytes, keyBytes, policy } = pool;
+  const { lowKeys, highKeys } = policy;
+  const held = heldBytes(pool);
   // what is under way was ordered by an earlier plan: a refill goes on until the high mark is reached
-  const refilling = inFlightBytes > 0 && held < policy.highKeys * keyBytes;
-  if (held >= policy.lowKeys * keyBytes && !refilling) return undefined;
-  const bytes = policy.highKeys * keyBytes - held;
-  if (bytes <= 0) return undefined;
-  const keys = Math.floor(held / keyBytes);
-  const mark = refilling ? `on its way to ${policy.highKeys}` : `below the low mark of ${policy.lowKeys}`;
-  return { target, keyClass, bytes, reason: `${keys} keys held or under way, ${mark}` };
+  const refilling = inFlightBytes > 0 && held < highKeys * keyBytes;
+  const wanted = held < lowKeys * keyBytes || refilling;
+  const mark = refilling
+    ? `on its way to ${highKeys}`
+    : wanted
+      ? `below the low mark of ${lowKeys}`
+      : `not below the low mark of ${lowKeys}`;
+  return {
+    target,
+    keyClass,
+    phase: refilling ? "refill" : "hold",
+    targetKeys: highKeys,
+    lowKeys,
+    orderBytes: wanted ? Math.max(0, highKeys * keyBytes - held) : 0,
+    reason: `${Math.floor(held / keyBytes)} keys held or under way, ${mark}`,
+  };
 }

@@ -1,4 +1,5 @@
 /** After the last fault every pool reaches its target again, and every link has its session. */
+import type { PoolReport } from "../../../src/pre-establishment/pool-report.ts";
 import type { World } from "../world.ts";
 
 const RECOVERY_MAX_MS = 60_000;
@@ -20,10 +21,13 @@ function waitingFor({ node }: World["nodes"][number]): string[] {
   const pools = node.pools.outbound
     .filter((pool) => {
       const view = node.view(pool);
-      return view.stockBytes < node.strategy(pool).target(view).lowKeys * view.keyBytes;
+      return view.stockBytes < node.scheduler.report(pool).plan.lowKeys * view.keyBytes;
     })
     .map(
-      (pool) => `pool for ${pool.id.remote} at ${pool.stockBytes} bytes (${node.scheduler.decision(pool).lastOutcome})`,
+      (pool) => `pool for ${pool.id.remote} at ${pool.stockBytes} bytes (${reasonFor(node.scheduler.report(pool))})`,
     );
   return [...links, ...pools];
 }
+
+const reasonFor = ({ plan, waits, orders }: PoolReport): string =>
+  [plan.reason, waits, orders.at(-1)?.result?.outcome].filter((text) => text !== undefined).join("; ");

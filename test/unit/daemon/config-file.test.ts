@@ -67,7 +67,7 @@ test("a file with everything that is needed gives a configuration, with defaults
   assert.equal(config.etsi014, undefined);
   assert.deepEqual([...config.kx.peers], [["b", "127.0.0.1:9711"]]);
   assert.equal(config.node.keyLifetimeMs, 12 * 3_600_000);
-  assert.equal(config.node.policy.strategy, "static-watermark");
+  assert.equal(config.node.policy.strategy, "minimal-buffer");
   assert.deepEqual(config.node.links[0]?.driverConfig, { path: "/dev/ttyACM0" });
   assert.deepEqual(config.node.pairs, [{ between: ["sae-a", "sae-b"], keyClass: "default" }]);
 });
@@ -80,7 +80,7 @@ test("the example of the documentation is right, and so are the lines that it sh
   const whole = parse(commented);
   assert.deepEqual({ ...whole.node, policies: [] }, plain.node, "what is shown as default is the default");
   assert.deepEqual(whole.operator, plain.operator);
-  assert.equal(whole.node.policies.length, 1);
+  assert.equal(whole.node.policies.length, 2);
 });
 
 describe("what is wrong is told by file, line, field and remedy", () => {
@@ -168,7 +168,7 @@ describe("what is wrong is told by file, line, field and remedy", () => {
       "an unknown strategy",
       "supply:",
       "preEstablishment: { strategy: magic }\nsupply:",
-      /:18:31: preEstablishment\.strategy: there is no strategy "magic"; there are: on-demand, static-watermark/,
+      /:18:31: preEstablishment\.strategy: there is no strategy "magic"; there are: minimal-buffer, on-demand, static-watermark/,
     ],
     ["no YAML", "saes:", "saes: [", /qkdnd\.yaml:1[34]:\d+: this is no YAML: /],
     [

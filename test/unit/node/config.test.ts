@@ -67,6 +67,7 @@ describe("a node's configuration", () => {
       "preEstablishment.strategy",
     ],
     ["a low mark above the high one", { policy: { ...POLICY_DEFAULT, lowKeys: 2000 } }, "preEstablishment.lowKeys"],
+    ["a least stock above the most", { policy: { ...POLICY_DEFAULT, minKeys: 20_000 } }, "preEstablishment.minKeys"],
     [
       "the same in one pool's policy",
       { policies: [{ ...POLICY_DEFAULT, ...pool, lowKeys: 2000 }] },

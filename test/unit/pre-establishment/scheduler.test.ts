@@ -3,13 +3,14 @@ import { describe, it } from "node:test";
 import { createPreEstablishmentMetrics } from "../../../src/pre-establishment/pre-establishment-metrics.ts";
 import { Scheduler } from "../../../src/pre-establishment/scheduler.ts";
 import { staticWatermark } from "../../../src/pre-establishment/strategies/static-watermark.ts";
+import { POLICY_DEFAULT } from "../../../src/node/config.ts";
 import type { KeyRelay, RelayOrder, RelayOutcome } from "../../../src/relay/key-relay.ts";
 import type { OutboundPool } from "../../../src/relay/outbound-pool.ts";
 import { RELAY_BYTES_MAX } from "../../../src/relay/relay-frame.ts";
-import { Bell } from "../../../src/runtime/bell.ts";
 import { createMemoryMetrics, type MemoryMetrics } from "../../fakes/memory-metrics.ts";
 import { createRecordingLogger } from "../../fakes/recording-logger.ts";
-import { C, DEFAULT, openPoolEnds } from "../relay/pool-bench.ts";
+import { C, openPoolEnds } from "../relay/pool-bench.ts";
+import { NO_DEMAND, poolView } from "./pool-view.ts";
 
 interface Bench {
   readonly orders: { readonly order: RelayOrder; readonly atMs: number }[];
@@ -20,12 +21,14 @@ interface Bench {
   stockBytes: number;
   inFlightBytes: number;
   reachableBytes: number;
+  readonly leadTimesMs: readonly number[];
   run(durationMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
 async function open(
   establish: (bench: Bench, order: RelayOrder, deadline: AbortSignal) => Promise<RelayOutcome>,
+  highKeys = 8192,
 ): Promise<Bench> {
   const { from } = await openPoolEnds();
   const { clock, world } = from.store;
@@ -36,6 +39,7 @@ async function open(
     inFlightBytes: 0,
     reachableBytes: 1_000_000,
   };
+  const leadTimesMs: number[] = [];
   const relay: Pick<KeyRelay, "establish"> = {
     establish(order, deadline) {
       bench.orders.push({ order, atMs: clock.monotonic() });
@@ -44,28 +48,27 @@ async function open(
   };
   const scheduler = new Scheduler({
     pools: [from.pool],
-    view: () => ({
-      target: C,
-      keyClass: DEFAULT,
-      stockBytes: bench.stockBytes,
-      inFlightBytes: bench.inFlightBytes,
-      demandBytesPerSecond: 0,
-      keyBytes: 32,
-      policy: { strategy: "static-watermark", lowKeys: 512, highKeys: 8192 },
-      reachableBytes: bench.reachableBytes,
-    }),
+    view: () =>
+      poolView({
+        stockBytes: bench.stockBytes,
+        inFlightBytes: bench.inFlightBytes,
+        policy: { ...POLICY_DEFAULT, lowKeys: 512, highKeys },
+        reachableBytes: bench.reachableBytes,
+        demand: { ...NO_DEMAND, longestKeyBytes: 512 },
+      }),
     strategy: () => staticWatermark,
-    relay: relay as KeyRelay,
+    relay,
+    relayed: (_, durationMs) => leadTimesMs.push(durationMs),
     clock,
     log: createRecordingLogger(),
     metrics: createPreEstablishmentMetrics(metrics),
-    keyBytesMax: 512,
   });
   const stop = new AbortController();
-  const running = scheduler.run(new Bell(), stop.signal);
+  const running = scheduler.run(stop.signal);
   return Object.assign(bench, {
     scheduler,
     metrics,
+    leadTimesMs,
     pool: from.pool,
     run: (durationMs: number) => world.run(durationMs),
     async close() {
@@ -107,7 +110,7 @@ describe("the pre-establishment loop", () => {
     const { length } = bench.orders;
     await bench.run(60_000);
     assert.equal(bench.orders.length, length);
-    assert.match(bench.scheduler.decision(bench.pool).reason, /at or above the target/);
+    assert.match(bench.scheduler.report(bench.pool).plan.reason, /not below the low mark/);
     await bench.close();
   });
 
@@ -121,11 +124,13 @@ describe("the pre-establishment loop", () => {
     const rounds = bench.orders.map(({ atMs }) => atMs).filter((at, i, all) => i === 0 || at > all[i - 1]!);
     const waits = rounds.slice(1).map((at, i) => at - rounds[i]!);
     assert.ok(
-      waits.every((wait) => wait >= 250 && wait <= 6_000),
+      waits.every((wait) => wait >= 50 && wait <= 6_000),
       waits.join(" "),
     );
     assert.ok(waits.at(-1)! >= 4_500, "the last wait is a long one");
-    assert.equal(bench.scheduler.decision(bench.pool).lastOutcome, "no-pad at c");
+    const { orders, waits: why } = bench.scheduler.report(bench.pool);
+    assert.equal(orders.at(-1)?.result?.outcome, "no-pad at c");
+    assert.match(why!, /tries again in \d+ ms, after "no-pad at c"/);
     good = true;
     await bench.run(6_000);
     assert.ok(bench.stockBytes > 512 * 32);
@@ -155,7 +160,47 @@ describe("the pre-establishment loop", () => {
     bench.reachableBytes = 300;
     await bench.run(20_000);
     assert.equal(bench.orders.length, before);
-    assert.match(bench.scheduler.decision(bench.pool).reason, /waits for pad/);
+    assert.match(bench.scheduler.report(bench.pool).waits!, /waits for pad/);
+    await bench.close();
+  });
+
+  it("after a refusal for want of pad tries with a quarter, and grows again with each success", async () => {
+    let good = false;
+    const bench = await open((self, order) => {
+      if (good) self.stockBytes += bytesOf(order);
+      return Promise.resolve(good ? established : { kind: "refused", reason: "no-pad", atHop: C });
+    }, 1024);
+    await bench.run(1_000);
+    const sizes = (): readonly number[] => [...new Set(bench.orders.map(({ order }) => bytesOf(order)))];
+    assert.deepEqual(sizes(), [32_768, 8_192, 2_048, 512]);
+    good = true;
+    bench.orders.length = 0;
+    await bench.run(6_000);
+    const grown = sizes();
+    assert.equal(grown[0], 512);
+    assert.deepEqual(
+      grown,
+      [...grown].sort((one, other) => one - other),
+    );
+    assert.ok(grown.at(-1)! >= 8_192);
+    assert.equal(bench.leadTimesMs.length, bench.orders.length, "what brought key tells how long it took");
+    await bench.close();
+  });
+
+  it("looks at a pool as soon as demand is noticed, all demand of a moment at once, and rests otherwise", async () => {
+    const bench = await open((self, order) => {
+      self.stockBytes += bytesOf(order);
+      return Promise.resolve(established);
+    });
+    await bench.run(5_100);
+    bench.orders.length = 0;
+    const from = bench.pool.id;
+    for (let i = 0; i < 5; i++) {
+      bench.stockBytes = 500 * 32;
+      bench.scheduler.notice(from);
+    }
+    await bench.run(1);
+    assert.ok(bench.orders.length > 0, "within a millisecond, not at the end of the period");
     await bench.close();
   });
 
@@ -164,23 +209,14 @@ describe("the pre-establishment loop", () => {
     const broken = new Error("broken");
     const scheduler = new Scheduler({
       pools: [from.pool],
-      view: () => ({
-        target: C,
-        keyClass: DEFAULT,
-        stockBytes: 0,
-        inFlightBytes: 0,
-        demandBytesPerSecond: 0,
-        keyBytes: 32,
-        policy: { strategy: "static-watermark", lowKeys: 1, highKeys: 1000 },
-        reachableBytes: 1_000_000,
-      }),
+      view: () => poolView(),
       strategy: () => staticWatermark,
-      relay: { establish: () => Promise.reject(broken) } as Pick<KeyRelay, "establish"> as KeyRelay,
+      relay: { establish: () => Promise.reject(broken) },
+      relayed: () => undefined,
       clock: from.store.clock,
       log: createRecordingLogger(),
       metrics: createPreEstablishmentMetrics(createMemoryMetrics()),
-      keyBytesMax: 512,
     });
-    await assert.rejects(scheduler.run(new Bell(), new AbortController().signal), broken);
+    await assert.rejects(scheduler.run(new AbortController().signal), broken);
   });
 });

@@ -4,8 +4,7 @@ import { isQkdError, type ErrorCode } from "../../../src/model/errors.ts";
 import type { KeyClass, KeyId, NodeId, SaeId } from "../../../src/model/ids.ts";
 import type { KeyRelay, RelayOrder, RelayOutcome } from "../../../src/relay/key-relay.ts";
 import type { PoolDirectory } from "../../../src/relay/pool-directory.ts";
-import { Bell } from "../../../src/runtime/bell.ts";
-import { DemandMeter } from "../../../src/supply/demand-meter.ts";
+import { DemandBook } from "../../../src/pre-establishment/demand-book.ts";
 import type { KeySupply, SuppliedKey } from "../../../src/supply/key-supply.ts";
 import { createOnDemand } from "../../../src/supply/on-demand.ts";
 import { createSaeDirectory } from "../../../src/supply/sae-directory.ts";
@@ -39,6 +38,10 @@ interface Bench extends PoolEnds {
   /** What was ordered of the relay, and what the next order comes to: establish by default. */
   readonly orders: RelayOrder[];
   relay: (order: RelayOrder) => Promise<RelayOutcome>;
+  /** What the link towards the target has. */
+  padBytes: number;
+  /** Of the initiator's node. */
+  readonly demand: DemandBook;
 }
 
 async function open(lengths: readonly number[]): Promise<Bench> {
@@ -47,7 +50,8 @@ async function open(lengths: readonly number[]): Promise<Bench> {
   if (lengths.length > 0) await establish(both, lengths);
   const orders: RelayOrder[] = [];
   const metrics = createMemoryMetrics();
-  const bench: Pick<Bench, "relay"> = {
+  const bench: Pick<Bench, "relay" | "padBytes"> = {
+    padBytes: 1_000_000,
     relay: async ({ segmentBytes }) => {
       await establish(both, segmentBytes);
       return { kind: "established", bytes: 0, route: [C] };
@@ -59,6 +63,7 @@ async function open(lengths: readonly number[]): Promise<Bench> {
       return bench.relay(order);
     },
   };
+  const demand = new DemandBook(ends.from.store.clock, () => undefined);
   const supplyAt = (self: NodeId, pools: Pick<PoolDirectory, "outboundPool" | "inboundPools">): KeySupply => {
     const { clock } = self === A ? ends.from.store : ends.to.store;
     return createSaeSupply(
@@ -66,8 +71,9 @@ async function open(lengths: readonly number[]): Promise<Bench> {
         self,
         directory,
         pools: pools as PoolDirectory,
-        onDemand: createOnDemand(relay as KeyRelay, new Bell(), createRecordingLogger()),
-        demand: new DemandMeter(clock),
+        onDemand: createOnDemand({ relay, demand, clock, log: createRecordingLogger() }),
+        demand,
+        padBytes: () => bench.padBytes,
         clock,
         metrics: createSupplyMetrics(metrics),
         uuidVersion: 8,
@@ -81,7 +87,7 @@ async function open(lengths: readonly number[]): Promise<Bench> {
     outboundPool: () => undefined,
     inboundPools: (remote) => (remote === A ? [ends.to.pool] : []),
   });
-  return Object.assign(bench, { ...ends, atA, atC, metrics, orders });
+  return Object.assign(bench, { ...ends, atA, atC, metrics, orders, demand });
 }
 
 const never = new AbortController().signal;
@@ -171,7 +177,7 @@ describe("key supply", () => {
     assert.equal(new Set(requests.flat().map(bitsOf)).size, 5);
     assert.ok(bench.orders.length <= 5, `${bench.orders.length} relays for five requests`);
     assert.ok(bench.orders.every(({ urgency }) => urgency === "on-demand"));
-    assert.equal(bench.metrics.value("qkdn_pool_miss_total", "c", "default"), 5);
+    assert.equal(bench.metrics.value("qkdn_pool_miss_total", "c", "default", "latency"), 5);
   });
 
   it("one relay at a time, however many wait", async () => {
@@ -200,6 +206,43 @@ describe("key supply", () => {
     assert.ok(bench.orders.length <= 3);
     assert.deepEqual(bench.from.vault.ledger.balances(bench.from.pool.ledger), before);
     assert.equal((await ask(bench, 2)).length, 2);
+  });
+
+  it("tells a miss that more stock would have cured from one for want of pad", async () => {
+    const bench = await open([]);
+    const causes = (): readonly number[] =>
+      ["latency", "supply"].map((cause) => bench.metrics.value("qkdn_pool_miss_total", "c", "default", cause));
+    await ask(bench, 1);
+    assert.deepEqual(causes(), [1, 0], "the relay had pad");
+    bench.padBytes = 31;
+    await ask(bench, 1);
+    assert.deepEqual(causes(), [1, 1], "our own link had too little when the request came");
+    bench.padBytes = 1_000;
+    bench.relay = () => Promise.resolve({ kind: "refused", reason: "no-pad", atHop: C });
+    await assert.rejects(ask(bench, 1), refused("KEY_SHORTAGE"));
+    assert.deepEqual(causes(), [1, 2], "a hop further on had none");
+    bench.relay = () => Promise.resolve({ kind: "refused", reason: "busy", atHop: C });
+    await assert.rejects(ask(bench, 1), refused("KEY_SHORTAGE"));
+    assert.deepEqual(causes(), [2, 2]);
+    assert.deepEqual(bench.demand.of(bench.from.pool.id).misses, { latency: 2, supply: 2 });
+  });
+
+  it("tells those who plan of all that was asked for, what waits, and what is left behind a request", async () => {
+    const bench = await open([640]);
+    const estimates = bench.demand.of(bench.from.pool.id);
+    const { clock } = bench.from.store;
+    await ask(bench, 2);
+    assert.equal(estimates.demand(clock.monotonic()).lowestStockBytes, 640 - 64);
+    const gate = Promise.withResolvers<RelayOutcome>();
+    bench.relay = () => gate.promise;
+    const refusedLater = assert.rejects(ask(bench, 16, 1024), refused("KEY_SHORTAGE"));
+    await new Promise((done) => setImmediate(done));
+    assert.equal(estimates.waitingBytes, 16 * 128);
+    gate.resolve({ kind: "no-route" });
+    await refusedLater;
+    const { largestWindowBytes, longestKeyBytes, lowestStockBytes } = estimates.demand(clock.monotonic());
+    assert.deepEqual([largestWindowBytes, longestKeyBytes, lowestStockBytes], [64 + 16 * 128, 128, 0]);
+    assert.deepEqual([estimates.waitingBytes, estimates.hits], [0, 1]);
   });
 
   it("the deadline of a request ends its wait, not the relay that others wait for", async () => {

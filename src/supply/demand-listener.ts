@@ -1,0 +1,19 @@
+/** What supply tells those who plan ahead: every request of a pool, also one that finds too little key. */
+import type { PoolId } from "../relay/pool-records.ts";
+
+/**
+ * Why stock did not suffice at once. latency: the way there had pad to relay, only not ahead of the request: a larger stock
+ * would have helped. supply: it had none: a larger stock makes it worse, for the others.
+ */
+export type MissCause = "latency" | "supply";
+
+export interface DemandListener {
+  asked(pool: PoolId, need: { readonly count: number; readonly sizeBytes: number }): void;
+  /** The stock served it at once; so much is left. */
+  hit(pool: PoolId, stockBytes: number): void;
+  missed(pool: PoolId, cause: MissCause): void;
+  /** A request for so many bytes waits; a negative number when it waits no longer. */
+  waiting(pool: PoolId, bytes: number): void;
+  /** A relay that was started on demand has brought key. */
+  relayed(pool: PoolId, durationMs: number): void;
+}
