@@ -1,7 +1,9 @@
 /** The network that a scenario measures: real daemons, an emulator for their modules, loads; and what the daemons cost. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { NodeStatus } from "../src/api/operator/node-status.ts";
 import { parseSaeId } from "../src/model/ids.ts";
 import type { Balances } from "../src/store/ledger.ts";
+import { until } from "../test/e2e/daemon-process.ts";
 import { openNetworkOf, type Network } from "../test/e2e/network.ts";
 import type { NetworkOptions, NetworkShape } from "../test/e2e/network-plan.ts";
 import type { LoadSae, LoadSetup } from "./load/load-protocol.ts";
@@ -11,6 +13,10 @@ import type { BenchOptions, FigureBook } from "./scenario.ts";
 
 const MB = 1e6;
 const MEMORY_MB_MAX = 150;
+const REST_SECONDS_MAX = 120;
+const LOOK_MS = 500;
+/** Of one core, all daemons together. */
+const IDLE_SHARE = 0.15;
 
 /** Links and pools that no window of a bench empties or fills: what stops first is the daemon. */
 export const AMPLE = {
@@ -47,6 +53,8 @@ export interface BenchNetwork {
   load(work: LoadSetup["work"], between: readonly [initiator: string, target: string], lanes: number): LoadProcess;
   /** Of all daemons, since they started. */
   processorSeconds(): number;
+  /** Until the daemons have little to do: what was ordered before is done. */
+  atRest(): Promise<void>;
   /** Notes the most memory that any of the daemons has had. */
   noteMemory(book: FigureBook): void;
 }
@@ -65,6 +73,7 @@ export async function inNetwork(
   const network = await openNetworkOf(shape, { ...networkOptions, nodeJsOptions });
   const loads: LoadProcess[] = [];
   const pids = (): number[] => shape.nodes.map((node) => network.node(node).process.pid);
+  const spent = (): number => pids().reduce((sum, pid) => sum + processorSeconds(pid), 0);
   try {
     await measure({
       network,
@@ -74,7 +83,10 @@ export async function inNetwork(
         loads.push(load);
         return load;
       },
-      processorSeconds: () => pids().reduce((sum, pid) => sum + processorSeconds(pid), 0),
+      processorSeconds: spent,
+      async atRest() {
+        await until("the daemons are at rest", () => isIdle(spent), { seconds: REST_SECONDS_MAX });
+      },
       noteMemory(book) {
         const bytes = Math.max(...pids().map(peakMemoryBytes));
         book.note("memory of a daemon, at most", "MB", bytes / MB, { atMost: MEMORY_MB_MAX });
@@ -86,6 +98,12 @@ export async function inNetwork(
     if (profileFolder !== undefined) for (const node of shape.nodes) await network.node(node).process.end("SIGTERM");
     await network.close();
   }
+}
+
+async function isIdle(spent: () => number): Promise<boolean> {
+  const before = spent();
+  await sleep(LOOK_MS);
+  return spent() - before <= (IDLE_SHARE * LOOK_MS) / 1000;
 }
 
 export function balancesOf({ ledger }: NodeStatus, owner: string): Balances {

@@ -5,6 +5,8 @@ import type { BenchOptions, FigureBook } from "./scenario.ts";
 
 const LANES = 16;
 const LINK_RATE_BPS = 40_000_000;
+/** The modules pause when the link has so much: intake is measured elsewhere. */
+const LINK_STOCK_MAX = "16MiB";
 /** More than any daemon has supplied: so much stock per second of a window. */
 const KEYS_PER_SECOND_MAX = 12_000;
 const FILL_SECONDS_MAX = 180;
@@ -23,12 +25,14 @@ export async function measureSupply(work: SupplyWork, options: BenchOptions, boo
   // Refilled behind the requests, as in service: from the first segment on that is used up.
   const lowKeys = Math.floor(0.98 * highKeys);
   const preEstablishment = { strategy: "static-watermark", lowKeys, highKeys };
-  const { limits, blockBytes, inboundPoolMax } = AMPLE;
+  const { blockBytes, inboundPoolMax } = AMPLE;
+  const limits = { ...AMPLE.limits, stockMax: LINK_STOCK_MAX };
   const fields = { preEstablishment, supply: { inboundPoolMax } };
   const network = { rateBps: LINK_RATE_BPS, blockBytes, limits, fields };
   await inNetwork(NEIGHBOURS, network, options, async (bench) => {
     options.say(`fills the pools with ${highKeys} keys each`);
     await bench.network.filled(undefined, FILL_SECONDS_MAX);
+    await bench.atRest();
     const load = bench.load(work.work, ["sae-north", "sae-hub"], LANES);
     await load.run({ seconds: options.seconds }); // warm-up
     for (let run = 1; run <= options.runs; run++) {

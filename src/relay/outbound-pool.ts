@@ -75,12 +75,18 @@ export class OutboundPool {
     return this.#segments.stockBytes + this.#open.reduce((sum, open) => sum + restOf(open), 0);
   }
 
-  /** Whole keys of `sizeBytes` that could be allocated now. A key does not span segments. */
-  wholeKeys(sizeBytes: number): number {
+  /**
+   * Whole keys of `sizeBytes` that could be allocated now. A key does not span segments.
+   *
+   * @param enough  is not counted beyond: a request does not look at each segment of a large pool
+   */
+  wholeKeys(sizeBytes: number, enough = Infinity): number {
     let keys = this.#open.reduce((sum, open) => sum + Math.floor(restOf(open) / sizeBytes), 0);
+    if (keys >= enough) return keys;
     const now = this.#clock.wall();
-    for (const [, { lengthBytes, expiresAt }] of this.#segments.entries()) {
+    for (const { lengthBytes, expiresAt } of this.#segments.records()) {
       if (now <= expiresAt - EXPIRY_GUARD_MS) keys += Math.floor(lengthBytes / sizeBytes);
+      if (keys >= enough) return keys;
     }
     return keys;
   }
@@ -188,7 +194,7 @@ export class OutboundPool {
   }
 
   async #allocate(count: number, sizeBytes: number): Promise<readonly AllocatedKey[] | undefined> {
-    if (this.wholeKeys(sizeBytes) < count) return undefined;
+    if (this.wholeKeys(sizeBytes, count) < count) return undefined;
     const keys: AllocatedKey[] = [];
     while (keys.length < count) {
       const open = this.#open.find((rest) => restOf(rest) >= sizeBytes) ?? (await this.#openNext(sizeBytes));

@@ -44,6 +44,10 @@ export class PoolSegments {
     return this.#segments.get(name);
   }
 
+  records(): IterableIterator<PoolSegmentRecord> {
+    return this.#segments.values();
+  }
+
   entries(): readonly (readonly [SegmentName, PoolSegmentRecord])[] {
     return [...this.#segments];
   }

@@ -15,7 +15,7 @@
  * under keys from the pool's id secret; a request's ids are made in one pass of it, because an HMAC each costs more than all
  * the rest of an answer.
  */
-import { createCipheriv, createHmac, createSecretKey, type KeyObject } from "node:crypto";
+import { createCipheriv, createHmac, createSecretKey, type Cipheriv, type KeyObject } from "node:crypto";
 import { bytesOfHex, hexOfBytes } from "../model/byte-layout.ts";
 import type { KeyClass, KeyId } from "../model/ids.ts";
 import type { KeyMaterial } from "../model/key-material.ts";
@@ -50,8 +50,8 @@ export interface KeyIdCodec {
 export function createKeyIdCodec(secret: KeyMaterial, keyClass: KeyClass, uuidVersion: 8 | 4): KeyIdCodec {
   return secret.expose((bytes) => {
     const tagSecret = bytes.subarray(MASK_SECRET_BYTES);
-    const maskCipher = subkey(bytes.subarray(0, MASK_SECRET_BYTES), ["mask"]);
-    const placeCipher = subkey(tagSecret, ["place", keyClass]);
+    const maskCipher = blockCipher(bytes.subarray(0, MASK_SECRET_BYTES), ["mask"]);
+    const placeCipher = blockCipher(tagSecret, ["place", keyClass]);
     const pairSecret = createSecretKey(tagSecret);
     return new Codec(uuidVersion, maskCipher, placeCipher, pairSecret);
   });
@@ -59,12 +59,12 @@ export function createKeyIdCodec(secret: KeyMaterial, keyClass: KeyClass, uuidVe
 
 class Codec implements KeyIdCodec {
   readonly #version: number;
-  readonly #mask: KeyObject;
-  readonly #place: KeyObject;
+  readonly #mask: Cipheriv;
+  readonly #place: Cipheriv;
   readonly #pairSecret: KeyObject;
-  readonly #pairs = new Map<string, KeyObject>();
+  readonly #pairs = new Map<string, Cipheriv>();
 
-  constructor(version: number, mask: KeyObject, place: KeyObject, pairSecret: KeyObject) {
+  constructor(version: number, mask: Cipheriv, place: Cipheriv, pairSecret: KeyObject) {
     this.#version = version;
     this.#mask = mask;
     this.#place = place;
@@ -73,15 +73,15 @@ class Codec implements KeyIdCodec {
 
   make(pair: SaePair, places: readonly KeyPlace[]): KeyId[] {
     const blocks = placeBlocks(places);
-    const placeTags = encipher(this.#place, blocks);
-    const pairTags = encipher(this.#pairCipher(pair), blocks);
+    const placeTags = this.#place.update(blocks);
+    const pairTags = this.#pairCipher(pair).update(blocks);
     const ids = new Uint8Array(places.length * BLOCK_BYTES);
     for (let at = 0; at < ids.length; at += BLOCK_BYTES) {
       ids[at + 8] = pairTags[at]! & 0x0f;
       ids.set(pairTags.subarray(at + 1, at + 6), at + 9);
       ids.set(placeTags.subarray(at, at + 2), at + 14);
     }
-    const masks = encipher(this.#mask, maskBlocks(ids));
+    const masks = this.#mask.update(maskBlocks(ids));
     return places.map((place, i) => {
       const id = ids.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES);
       writePlace(id, place);
@@ -98,41 +98,40 @@ class Codec implements KeyIdCodec {
       return { kind: "unknown" };
     }
     const tags = bytes.slice();
-    applyMask(bytes, encipher(this.#mask, maskBlocks(tags)));
+    applyMask(bytes, this.#mask.update(maskBlocks(tags)));
     const place = readPlace(bytes);
     const blocks = placeBlocks([place]);
-    const placeTag = encipher(this.#place, blocks);
+    const placeTag = this.#place.update(blocks);
     if (placeTag[0] !== tags[14] || placeTag[1] !== tags[15]) return { kind: "unknown" };
-    const pairTag = encipher(this.#pairCipher(pair), blocks);
+    const pairTag = this.#pairCipher(pair).update(blocks);
     let difference = (pairTag[0]! ^ tags[8]!) & 0x0f;
     for (let i = 1; i < 6; i++) difference |= pairTag[i]! ^ tags[8 + i]!;
     return difference === 0 ? { kind: "ours", place } : { kind: "foreign" };
   }
 
-  #pairCipher({ initiator, target }: SaePair): KeyObject {
+  #pairCipher({ initiator, target }: SaePair): Cipheriv {
     const name = `${initiator}\n${target}`; // an SAE id has no control characters
     let cipher = this.#pairs.get(name);
     if (cipher === undefined) {
       if (this.#pairs.size >= PAIRS_CACHED_MAX) this.#pairs.clear();
-      cipher = subkey(this.#pairSecret, ["pair", initiator, target]);
+      cipher = blockCipher(this.#pairSecret, ["pair", initiator, target]);
       this.#pairs.set(name, cipher);
     }
     return cipher;
   }
 }
 
-function subkey(secret: Uint8Array | KeyObject, words: readonly string[]): KeyObject {
+/**
+ * AES-256 of each 16-byte block on its own, with a subkey: one `update` gives all blocks of a request. Blocks are places or
+ * tags, so equal blocks tell nothing new. It is never finished: making a cipher costs as much as thirty blocks.
+ */
+function blockCipher(secret: Uint8Array | KeyObject, words: readonly string[]): Cipheriv {
   const hmac = createHmac("sha256", secret).update("qkdnd key id v1");
   for (const word of words) hmac.update(`\n${word}`);
-  const digest = hmac.digest();
-  const cipherKey = createSecretKey(digest);
-  digest.fill(0);
-  return cipherKey;
-}
-
-/** AES-256 of each 16-byte block on its own, in one call. Blocks are places or tags, so equal blocks tell nothing new. */
-function encipher(cipherKey: KeyObject, blocks: Uint8Array): Uint8Array {
-  return createCipheriv("aes-256-ecb", cipherKey, null).setAutoPadding(false).update(blocks);
+  const subkey = hmac.digest();
+  const cipher = createCipheriv("aes-256-ecb", subkey, null).setAutoPadding(false);
+  subkey.fill(0);
+  return cipher;
 }
 
 function placeBlocks(places: readonly KeyPlace[]): Uint8Array {
@@ -181,6 +180,6 @@ function applyMask(id: Uint8Array, mask: Uint8Array): void {
 
 function uuidText(id: Uint8Array): KeyId {
   const hex = hexOfBytes(id);
-  const parts = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)];
-  return parts.join("-") as KeyId;
+  const head = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}`;
+  return `${head}-${hex.slice(16, 20)}-${hex.slice(20)}` as KeyId;
 }
