@@ -4,7 +4,7 @@ import {
   type ByteChannel,
   type DriverHost,
   type QkdDriver,
-  type QkdKey,
+  type QkdKeyBatch,
   type QkdModule,
   type QkdModuleFaults,
   type QkdModuleIdentity,
@@ -29,7 +29,7 @@ const driver: QkdDriver<SerialFrameConfig> = {
 };
 export default driver;
 
-/** A reader gets a quarter of the window at once, so that the module goes on sending while that is stored. */
+/** A reader gets a quarter of the window at once, at most, so that the module goes on sending while that is stored. */
 const BATCHES_PER_WINDOW = 4;
 
 async function openSerialFrameModule(config: SerialFrameConfig, host: DriverHost, scope: Scope): Promise<QkdModule> {
@@ -51,7 +51,6 @@ class SerialFrameModule implements QkdModule {
   readonly #clock: Clock;
   readonly #scope: Scope;
   readonly #path: string;
-  readonly #batchBytesMax: number;
   readonly #waiting = new Set<() => void>();
   #writingSince: MonotonicMs | undefined;
   #cancelTick: () => void = () => undefined;
@@ -64,10 +63,10 @@ class SerialFrameModule implements QkdModule {
     this.#clock = host.clock;
     this.#scope = scope;
     this.#path = config.path;
-    this.#batchBytesMax = config.windowBytes / BATCHES_PER_WINDOW;
     this.#dialogue = new HostDialogue({
       path: config.path,
       windowBytes: config.windowBytes,
+      batchBytesMax: config.windowBytes / BATCHES_PER_WINDOW,
       newNonce: () => randomName(host.random, NONCE_BYTES),
       now: host.clock.monotonic(),
     });
@@ -148,7 +147,7 @@ class SerialFrameModule implements QkdModule {
     });
   }
 
-  async *#keys(after: QkdKeyId | undefined, signal: AbortSignal): AsyncGenerator<readonly QkdKey[]> {
+  async *#keys(after: QkdKeyId | undefined, signal: AbortSignal): AsyncGenerator<QkdKeyBatch> {
     assert(!this.#isRead, "a module has one reader at a time");
     this.#isRead = true;
     const wake = (): void => this.#wake();
@@ -161,14 +160,13 @@ class SerialFrameModule implements QkdModule {
         if (this.#failure !== undefined) throw this.#failure;
         if (signal.aborted) return;
         this.#mustGoOn();
-        const keys = this.#dialogue.takeKeys(this.#batchBytesMax);
-        const last = keys.at(-1);
-        if (last === undefined) {
+        const batch = this.#dialogue.takeBatch();
+        if (batch === undefined) {
           await this.#change();
           continue;
         }
-        yield keys;
-        this.#dialogue.acknowledge(last.id); // asked for the next batch: this one is stored
+        yield batch;
+        this.#dialogue.acknowledge(batch.last); // asked for the next batch: this one is stored
         this.#wake();
       }
     } finally {

@@ -5,10 +5,10 @@
  *                                                ^                      |
  *                                                +------- a gap --------+       any --silence, error--> lost
  */
-import type { QkdKey, QkdModuleFaults, QkdModuleIdentity, QkdModuleStatus } from "../../src/driver/qkd-driver.ts";
+import type { QkdKeyBatch, QkdModuleFaults, QkdModuleIdentity, QkdModuleStatus } from "../../src/driver/qkd-driver.ts";
+import { KeyBatchBuilder } from "../../src/driver/key-batch-builder.ts";
 import { QkdError, sentenceOf } from "../../src/model/errors.ts";
 import type { QkdKeyId } from "../../src/model/ids.ts";
-import { KeyMaterial } from "../../src/model/key-material.ts";
 import { SECOND_MS } from "../../src/model/units.ts";
 import type { MonotonicMs } from "../../src/runtime/clock.ts";
 import { FrameParser } from "./frame.ts";
@@ -30,6 +30,8 @@ export const SILENCE_MS = 5 * SECOND_MS;
 export interface DialogueParts {
   readonly path: string;
   readonly windowBytes: number;
+  /** A batch is handed on when it is so long; a longer one only if it is a single key. */
+  readonly batchBytesMax: number;
   /** A new name for a question, so that an old answer is not taken for its answer. */
   readonly newNonce: () => string;
   readonly now: MonotonicMs;
@@ -52,9 +54,12 @@ export class HostDialogue {
   #phase: Phase;
   #identity: QkdModuleIdentity | undefined;
   #status: QkdModuleStatus = { state: "aligning" };
-  #queue: QkdKey[] = [];
-  /** Key bytes that came and are not acknowledged: queued, or with the reader. */
-  #unacknowledged: { readonly id: QkdKeyId; readonly bytes: number }[] = [];
+  readonly #builder = new KeyBatchBuilder();
+  /** Full batches, oldest first. The window bounds them. */
+  #queue: QkdKeyBatch[] = [];
+  /** Batches that the reader took and has not acknowledged. */
+  #taken: { readonly last: QkdKeyId; readonly bytes: number }[] = [];
+  /** Key bytes that came and are not acknowledged: being joined, queued, or with the reader. */
   #unacknowledgedBytes = 0;
   #stored: QkdKeyId | undefined;
   #received: QkdKeyId | undefined;
@@ -129,30 +134,26 @@ export class HostDialogue {
 
   /** Takes no more keys; erases those that nobody took. */
   pause(): void {
-    for (const key of this.#queue) key.material.erase();
+    for (const { material } of this.#queue) material.erase();
     this.#queue = [];
-    this.#unacknowledged = [];
+    this.#builder.clear();
+    this.#taken = [];
     this.#unacknowledgedBytes = 0;
     if (this.#phase.kind !== "lost" && this.#phase.kind !== "greeting") this.#phase = { kind: "idle" };
   }
 
-  /** Keys that came, oldest first: at least one if there is one, and no more than `bytesMax` otherwise. */
-  takeKeys(bytesMax: number): QkdKey[] {
-    let bytes = 0;
-    let count = 0;
-    for (const { material } of this.#queue) {
-      bytes += material.lengthBytes;
-      if (count > 0 && bytes > bytesMax) break;
-      count += 1;
-    }
-    return this.#queue.splice(0, count);
+  /** Keys that came, oldest first; undefined when there are none. */
+  takeBatch(): QkdKeyBatch | undefined {
+    const batch = this.#queue.shift() ?? this.#builder.take();
+    if (batch !== undefined) this.#taken.push({ last: batch.last, bytes: batch.material.lengthBytes });
+    return batch;
   }
 
-  /** The reader has stored this key and those before it. */
-  acknowledge(id: QkdKeyId): void {
-    const at = this.#unacknowledged.findIndex((key) => key.id === id);
-    for (const key of this.#unacknowledged.splice(0, at + 1)) this.#unacknowledgedBytes -= key.bytes;
-    this.#stored = id;
+  /** The reader has stored the batch whose last key this is, and those before it. */
+  acknowledge(last: QkdKeyId): void {
+    const at = this.#taken.findIndex((batch) => batch.last === last);
+    for (const { bytes } of this.#taken.splice(0, at + 1)) this.#unacknowledgedBytes -= bytes;
+    this.#stored = last;
     this.#outgoing.add("acknowledge");
   }
 
@@ -265,9 +266,12 @@ export class HostDialogue {
       return;
     }
     this.#received = message.id;
-    this.#unacknowledged.push({ id: message.id, bytes: lengthBytes });
     this.#unacknowledgedBytes += lengthBytes;
-    this.#queue.push({ id: message.id, material: KeyMaterial.copyOf(message.bytes) });
+    if (this.#builder.lengthBytes + lengthBytes > this.#parts.batchBytesMax) {
+      const full = this.#builder.take();
+      if (full !== undefined) this.#queue.push(full);
+    }
+    this.#builder.add(message.id, message.bytes);
   }
 
   /** A frame was damaged on the line, or nothing was asked for yet: the module is to go on after the last that came. */

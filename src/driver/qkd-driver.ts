@@ -6,20 +6,29 @@
  */
 import type { QkdKeyId } from "../model/ids.ts";
 import type { KeyMaterial } from "../model/key-material.ts";
+import type { QkdKeyRunOfLength } from "../model/qkd-key-runs.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Random } from "../runtime/random.ts";
 import type { Scope } from "../runtime/scope.ts";
 
 /** Grows when this file changes its meaning; a driver of another version is refused by name and number. */
-export const DRIVER_API_VERSION = 1;
+export const DRIVER_API_VERSION = 2;
 
 /** The longest QKD-key a driver may give: a module that makes longer ones has them cut by its driver. */
 export const QKD_KEY_BYTES_MAX = 65_536;
 
-/** Key as a module gives it (QKD-key of ITU-T Y.3803). Whoever receives it owns the material and erases it. */
-export interface QkdKey {
-  readonly id: QkdKeyId;
+/**
+ * Keys as a module gives them (QKD-keys of ITU-T Y.3803), many at once: modules give keys of 32 bytes by the hundred
+ * thousand a second, so there is no object for each. Whoever receives a batch owns the material and erases it.
+ * `KeyBatchBuilder` makes batches of single keys.
+ */
+export interface QkdKeyBatch {
+  /** Which keys they are, at least one, in the order in which the module gave them. */
+  readonly runs: readonly QkdKeyRunOfLength[];
+  /** The id of the last one. */
+  readonly last: QkdKeyId;
+  /** Their bytes, joined in this order, and nothing else. */
   readonly material: KeyMaterial;
 }
 
@@ -99,12 +108,12 @@ export interface StreamKeySource {
    *
    * @param after  the last key that is stored already, so that a module which never heard of it does not give it again
    */
-  keys(after: QkdKeyId | undefined, signal: AbortSignal): AsyncIterable<readonly QkdKey[]>;
+  keys(after: QkdKeyId | undefined, signal: AbortSignal): AsyncIterable<QkdKeyBatch>;
 }
 
 /** One end asks its module, the other end fetches by id (equipment with an ETSI GS QKD 014 face). */
 export interface FetchKeySource {
   readonly kind: "fetch";
-  next(countMax: number, signal: AbortSignal): Promise<readonly QkdKey[]>;
-  byId(ids: readonly QkdKeyId[], signal: AbortSignal): Promise<readonly QkdKey[]>;
+  next(countMax: number, signal: AbortSignal): Promise<QkdKeyBatch>;
+  byId(ids: readonly QkdKeyId[], signal: AbortSignal): Promise<QkdKeyBatch>;
 }

@@ -4,14 +4,13 @@
  * One worker an end does all of it, one step at a time: what is taken out of quarantine is durable before the next step
  * looks. The leader's and the follower's steps are in files of their own.
  */
-import { idAfter, type QkdKeyRun } from "../model/qkd-key-runs.ts";
+import { joinedRuns } from "../model/qkd-key-runs.ts";
 import type { Agreement, Disagreement, Inventory, Proposal } from "../peer/peer-messages.ts";
 import { Bell } from "../runtime/bell.ts";
 import type { MonotonicMs } from "../runtime/clock.ts";
 import type { LinkParts } from "./link-parts.ts";
 import { ProposalAnswerer } from "./proposal-answerer.ts";
 import { Proposer } from "./proposer.ts";
-import { idRunsOf } from "./quarantine.ts";
 import type { ChunkRecord } from "./link-records.ts";
 import { sweepLink } from "./sweep.ts";
 
@@ -19,8 +18,8 @@ export type AgreementMessage = Inventory | Proposal | Agreement | Disagreement;
 
 const INBOX_MAX = 1024;
 const INVENTORY_RUNS_MAX = 64;
-const RUN_IDS_MAX = 256;
-const INVENTORY_IDS_MAX = INVENTORY_RUNS_MAX * RUN_IDS_MAX;
+/** Proposals, or answers, that are worked on together and made durable together. */
+const TOGETHER_MAX = 32;
 const SWEEP_PERIOD_MS = 5_000;
 const IDLE_MS = 1_000;
 
@@ -79,9 +78,7 @@ export class KeyAgreement {
   receive(message: AgreementMessage): boolean {
     const saysLeader = message.kind === "proposal";
     if (this.#leads === saysLeader || this.#inbox.length >= INBOX_MAX) return false;
-    if (message.kind === "inventory" && message.runs.reduce((sum, { count }) => sum + count, 0) > INVENTORY_IDS_MAX) {
-      return false;
-    }
+    if (message.kind === "inventory" && message.runs.length > INVENTORY_RUNS_MAX) return false;
     this.#inbox.push(message);
     this.#bell.ring();
     return true;
@@ -103,7 +100,7 @@ export class KeyAgreement {
   }
 
   async #begin(): Promise<void> {
-    this.#announced = this.#leads || this.#announce(chunksInQuarantine(this.#parts));
+    this.#announced = this.#leads || this.#announce([...this.#parts.stock.quarantine.chunks()]);
     // the other end has to tell first what it has
     this.#sweepDue = this.#parts.clock.monotonic() + this.#parts.limits.unmatchedAgeMaxMs;
     if (this.#leads) await this.#proposer.sessionUp();
@@ -115,16 +112,23 @@ export class KeyAgreement {
         this.#proposer.inventory(message);
         return this.#parts.clock.sleep(0, signal).catch(() => undefined); // others have their turn in between
       case "agreement":
-        return this.#proposer.agreed(message);
+        return this.#proposer.agreed([message, ...this.#alike("agreement")]);
       case "disagreement":
         return this.#proposer.disagreed(message);
       case "proposal":
-        return this.#answerer.answer(message, signal);
+        return this.#answerer.answer([message, ...this.#alike("proposal")], signal);
     }
   }
 
+  /** What waits next, as long as it is of one kind. */
+  #alike<Kind extends AgreementMessage["kind"]>(kind: Kind): (AgreementMessage & { kind: Kind })[] {
+    let count = 0;
+    while (count < TOGETHER_MAX - 1 && this.#inbox[count]?.kind === kind) count += 1;
+    return this.#inbox.splice(0, count) as (AgreementMessage & { kind: Kind })[];
+  }
+
   #announce(chunks: readonly ChunkRecord[]): boolean {
-    const runs = idRunsOf(chunks.flatMap(({ keys }) => keys)).flatMap(inPieces);
+    const runs = joinedRuns(chunks.flatMap(({ keys }) => keys));
     for (let at = 0; at < runs.length; at += INVENTORY_RUNS_MAX) {
       if (!this.#parts.send({ kind: "inventory", runs: runs.slice(at, at + INVENTORY_RUNS_MAX) })) return false;
     }
@@ -136,22 +140,6 @@ export class KeyAgreement {
     if (!this.#up || now < this.#sweepDue) return;
     this.#sweepDue = now + SWEEP_PERIOD_MS;
     this.#proposer.forgetOldIds();
-    await sweepLink(this.#parts, (id) => this.#leads && this.#proposer.peerHas(id));
+    await sweepLink(this.#parts, this.#proposer.peerIds); // a follower hears of no inventory: all its old keys go
   }
-}
-
-/** A long run as several, so that no inventory takes long to read. */
-function inPieces({ first, count }: QkdKeyRun): QkdKeyRun[] {
-  const pieces: QkdKeyRun[] = [];
-  for (let at = 0; at < count; at += RUN_IDS_MAX) {
-    const start = idAfter(first, at);
-    if (start !== undefined) pieces.push({ first: start, count: Math.min(RUN_IDS_MAX, count - at) });
-  }
-  return pieces;
-}
-
-function chunksInQuarantine(parts: LinkParts): ChunkRecord[] {
-  const chunks = new Set<ChunkRecord>();
-  for (const { chunk } of parts.stock.quarantine.keys()) chunks.add(chunk);
-  return [...chunks];
 }

@@ -49,7 +49,7 @@ export const LINK_LIMITS: LinkLimits = {
   segmentAgeMaxMs: 30_000,
   quarantineBytesMax: 4 * 1_048_576,
   stockBytesMax: 64 * 1_048_576,
-  proposalsInFlightMax: 8,
+  proposalsInFlightMax: 16,
   missingKeyWaitMs: 5_000,
   unmatchedAgeMaxMs: 60_000,
   keyLifetimeMs: 24 * 3_600_000,

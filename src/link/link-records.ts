@@ -1,22 +1,16 @@
 /** What a link keeps on disk, and under which names. */
 import type { LinkId, QkdKeyId, SegmentName } from "../model/ids.ts";
 import { NO_SEGMENT } from "../model/ids.ts";
+import type { QkdKeyRunOfLength } from "../model/qkd-key-runs.ts";
 import type { WallMs } from "../runtime/clock.ts";
 import type { ChunkName } from "../store/key-bag.ts";
 import type { LinkEnd } from "./manifest.ts";
-
-/** Keys of one length whose ids follow each other. */
-export interface KeyRunRecord {
-  readonly first: QkdKeyId;
-  readonly count: number;
-  readonly keyBytes: number;
-}
 
 /** A sealed chunk and which QKD-keys it holds, in order. */
 export interface ChunkRecord {
   readonly chunk: ChunkName;
   readonly lengthBytes: number;
-  readonly keys: readonly KeyRunRecord[];
+  readonly keys: readonly QkdKeyRunOfLength[];
   readonly receivedAt: WallMs;
 }
 

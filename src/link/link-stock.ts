@@ -6,13 +6,16 @@
  */
 import { assert } from "../model/assert.ts";
 import { isQkdError } from "../model/errors.ts";
-import { NO_SEGMENT, type LinkId, type QkdKeyId, type SegmentName } from "../model/ids.ts";
+import { IdRanges } from "../model/id-ranges.ts";
+import { NO_SEGMENT, type LinkId, type SegmentName } from "../model/ids.ts";
 import { KeyMaterial } from "../model/key-material.ts";
+import type { QkdKeyRun, QkdKeyRunOfLength } from "../model/qkd-key-runs.ts";
 import type { WallMs } from "../runtime/clock.ts";
 import type { KeyVault } from "../store/key-vault.ts";
 import type { Account } from "../store/ledger.ts";
 import type { RecordValue } from "../store/store-record.ts";
 import type { Transaction } from "../store/transaction.ts";
+import type { ChunkCut } from "./chunk-borders.ts";
 import {
   FRESH_LINK_STATE,
   linkLedger,
@@ -24,13 +27,28 @@ import {
   type SegmentRecord,
 } from "./link-records.ts";
 import type { LinkEnd } from "./manifest.ts";
-import { keyRunsOf, keysOf, Quarantine, type QuarantinedKey } from "./quarantine.ts";
+import {
+  bytesIn,
+  groupsByChunk,
+  isWhole,
+  keyRunsOf,
+  partAt,
+  placesOf,
+  Quarantine,
+  restOf,
+  spansOf,
+  type KeySpan,
+} from "./quarantine.ts";
+import { ReadyChunks } from "./ready-chunks.ts";
 
 export class LinkStock {
   readonly link: LinkId;
   readonly vault: KeyVault;
   readonly ledger: string;
   readonly quarantine = new Quarantine();
+  readonly #ready = new ReadyChunks();
+  /** QKD-keys of proposals under way. */
+  readonly #proposed = new IdRanges<SegmentName>();
   /** In the order of names, which is the order in which they come and may be opened. */
   readonly #segments = new Map<SegmentName, SegmentRecord>();
   readonly #heldBytes = { leader: 0, follower: 0 };
@@ -45,6 +63,11 @@ export class LinkStock {
 
   get state(): LinkStateRecord {
     return this.#state;
+  }
+
+  /** Erases what is in memory. */
+  close(): void {
+    this.#ready.clear();
   }
 
   segment(name: SegmentName): SegmentRecord | undefined {
@@ -67,13 +90,12 @@ export class LinkStock {
     return this.#heldBytes[owner];
   }
 
-  /** QKD-keys of proposals under way. */
-  proposedIds(): ReadonlySet<QkdKeyId> {
-    const ids = new Set<QkdKeyId>();
-    for (const { phase, chunks } of this.#segments.values()) {
-      if (phase === "proposed") for (const chunk of chunks) for (const { id } of keysOf(chunk)) ids.add(id);
-    }
-    return ids;
+  /** Those of some keys that are neither in quarantine nor in a proposal under way. */
+  unknown(run: QkdKeyRunOfLength): readonly QkdKeyRun[] {
+    const known = new IdRanges<true>();
+    for (const span of this.quarantine.find(run)) known.add(span, true);
+    for (const part of this.#proposed.parts(run)) known.add(part, true);
+    return known.gaps(run);
   }
 
   /** The neighbour has another store: no name of the old one counts any more. All segments must be gone. */
@@ -88,16 +110,12 @@ export class LinkStock {
     transaction.put(stateName(this.link), this.#state as unknown as RecordValue);
   }
 
-  /** Seals keys into quarantine. Call `admit` with the answer once the transaction is durable. */
-  sealKeys(
-    transaction: Transaction,
-    keys: readonly { readonly id: QkdKeyId; readonly material: KeyMaterial }[],
-    receivedAt: WallMs,
-  ): ChunkRecord {
-    const lengths = keys.map(({ id, material }) => ({ id, lengthBytes: material.lengthBytes }));
-    const parts = keys.map(({ material }) => material.expose((bytes) => bytes));
-    const sealed = transaction.seal(parts);
-    const record: ChunkRecord = { ...sealed, keys: keyRunsOf(lengths), receivedAt };
+  /** Seals a part of `bytes` into quarantine. Call `admit` with the answer once the transaction is durable. */
+  sealKeys(transaction: Transaction, bytes: Uint8Array, { runs, parts }: ChunkCut, receivedAt: WallMs): ChunkRecord {
+    const views = parts.map(({ from, to }) => bytes.subarray(from, to));
+    const sealed = transaction.seal(views);
+    const record: ChunkRecord = { ...sealed, keys: keyRunsOf(runs), receivedAt };
+    this.#ready.put(record.chunk, joinedCopy(views));
     this.#putChunk(transaction, record);
     transaction.move({ owner: this.ledger, from: "received", to: "quarantine", bytes: sealed.lengthBytes });
     return record;
@@ -109,40 +127,38 @@ export class LinkStock {
 
   /**
    * Takes keys out of quarantine for a segment, without writing their bytes again where they are whole chunks. Where a chunk
-   * is cut, its parts are sealed again: what is taken as one chunk, what is left as another.
+   * is cut, its parts are sealed again: what is taken as one chunk, what is left as another, which can be read when the
+   * transaction is durable.
    */
-  async takeKeys(transaction: Transaction, keys: readonly QuarantinedKey[]): Promise<ChunkRecord[]> {
-    const ids = new Set(keys.map(({ id }) => id));
-    assert(ids.size === keys.length, `a QKD-key of ${this.link} is taken twice at once`);
+  async takeKeys(transaction: Transaction, keys: readonly KeySpan[]): Promise<ChunkRecord[]> {
     const groups = groupsByChunk(keys);
-    const cut = new Set(groups.filter(({ chunk, keys: taken }) => !isWhole(chunk, taken)).map(({ chunk }) => chunk));
-    for (const chunk of new Set(groups.map((group) => group.chunk))) {
-      this.quarantine.remove([...keysOf(chunk)].map(({ id }) => id));
-      transaction.delete(quarantinePrefix(this.link) + chunk.chunk);
-    }
     const taken: ChunkRecord[] = [];
-    for (const { chunk, keys: part } of groups) {
-      taken.push(cut.has(chunk) ? await this.#sealParts(transaction, part) : chunk);
+    for (const { chunk, spans } of groups) {
+      taken.push(isWhole(chunk, spans) ? chunk : await this.#sealParts(transaction, spans));
     }
-    for (const chunk of cut) {
-      await this.#reseal(
-        transaction,
-        [...keysOf(chunk)].filter(({ id }) => !ids.has(id)),
+    for (const chunk of new Set(groups.map((group) => group.chunk))) {
+      transaction.delete(quarantinePrefix(this.link) + chunk.chunk);
+      const rest = restOf(
+        chunk,
+        groups.flatMap((group) => (group.chunk === chunk ? group.spans : [])),
       );
-      transaction.destroy([chunk.chunk]);
+      const resealed = rest.length === 0 ? undefined : await this.#sealParts(transaction, rest);
+      this.#leave(chunk);
+      if (!taken.includes(chunk)) transaction.destroy([chunk.chunk]);
+      if (resealed !== undefined) this.#enter(transaction, resealed);
     }
     return taken;
   }
 
   /** As `readKeys`; where the disk does not give them back whole, their chunks are burned and the answer is undefined. */
-  async readKeysOrBurn(keys: readonly QuarantinedKey[]): Promise<KeyMaterial | undefined> {
+  async readKeysOrBurn(keys: readonly KeySpan[]): Promise<KeyMaterial | undefined> {
     try {
       return await this.readKeys(keys);
     } catch (failure) {
       if (!isQkdError(failure, "STORE_DAMAGED")) throw failure;
       const transaction = this.vault.transaction();
       for (const chunk of new Set(keys.map((key) => key.chunk))) {
-        this.quarantine.remove([...keysOf(chunk)].map(({ id }) => id));
+        this.#leave(chunk);
         transaction.delete(quarantinePrefix(this.link) + chunk.chunk).destroy([chunk.chunk]);
         this.#moveBytes(transaction, "quarantine", "burned", chunk.lengthBytes);
       }
@@ -152,40 +168,38 @@ export class LinkStock {
   }
 
   /** The bytes of keys in quarantine, joined in the given order; the caller owns them. @throws QkdError STORE_DAMAGED */
-  async readKeys(keys: readonly QuarantinedKey[]): Promise<KeyMaterial> {
+  async readKeys(keys: readonly KeySpan[]): Promise<KeyMaterial> {
     const joined = KeyMaterial.allocate(bytesIn(keys));
     let at = 0;
-    for (const group of groupsByChunk(keys)) {
-      using chunk = await this.vault.read(group.chunk).catch((failure: unknown) => {
-        joined.erase();
-        throw failure;
+    const copy = (chunk: KeyMaterial, spans: readonly KeySpan[]): void =>
+      chunk.expose((bytes) => {
+        for (const { from, to } of placesOf(spans)) {
+          joined.expose((whole) => whole.set(bytes.subarray(from, to), at));
+          at += to - from;
+        }
       });
-      for (const { offsetBytes, lengthBytes } of group.keys) {
-        const from = at;
-        chunk.expose((bytes) =>
-          joined.expose((whole) => whole.set(bytes.subarray(offsetBytes, offsetBytes + lengthBytes), from)),
-        );
-        at += lengthBytes;
+    for (const { chunk, spans } of groupsByChunk(keys)) {
+      const ready = this.#ready.get(chunk.chunk);
+      if (ready !== undefined) copy(ready, spans);
+      else {
+        using read = await this.vault.read(chunk).catch((failure: unknown) => {
+          joined.erase();
+          throw failure;
+        });
+        copy(read, spans);
       }
     }
     return joined;
   }
 
   /** Puts a segment's keys back into quarantine, except `burned` ones, which are destroyed. */
-  async returnKeys(transaction: Transaction, record: SegmentRecord, burned: ReadonlySet<QkdKeyId>): Promise<void> {
+  async returnKeys(transaction: Transaction, record: SegmentRecord, burned: IdRanges<unknown>): Promise<void> {
     for (const chunk of record.chunks) {
-      const keys = [...keysOf(chunk)];
-      const doomed = keys.filter(({ id }) => burned.has(id));
-      if (doomed.length === 0) {
-        this.#putChunk(transaction, chunk);
-        this.quarantine.add(chunk);
-      } else {
-        if (doomed.length < keys.length) {
-          await this.#reseal(
-            transaction,
-            keys.filter(({ id }) => !burned.has(id)),
-          );
-        }
+      const doomed = spansOf(chunk).flatMap((span) => [...burned.parts(span)].map((part) => partAt(span, part)));
+      const rest = restOf(chunk, doomed);
+      if (doomed.length === 0) this.#enter(transaction, chunk);
+      else {
+        if (rest.length > 0) this.#enter(transaction, await this.#sealParts(transaction, rest));
         transaction.destroy([chunk.chunk]);
         this.#moveBytes(transaction, "quarantine", "burned", bytesIn(doomed));
       }
@@ -193,7 +207,7 @@ export class LinkStock {
   }
 
   /** Destroys keys that lie in quarantine. */
-  async discardKeys(transaction: Transaction, keys: readonly QuarantinedKey[], to: Account): Promise<void> {
+  async discardKeys(transaction: Transaction, keys: readonly KeySpan[], to: Account): Promise<void> {
     for (const chunk of await this.takeKeys(transaction, keys)) {
       transaction.destroy([chunk.chunk]);
       this.#moveBytes(transaction, "quarantine", to, chunk.lengthBytes);
@@ -202,6 +216,7 @@ export class LinkStock {
 
   putSegment(transaction: Transaction, name: SegmentName, record: SegmentRecord): void {
     const before = this.#segments.get(name);
+    if (before !== undefined) this.#unpropose(before);
     this.#hold(name, record);
     transaction.put(segmentPrefix(this.link) + name, record as unknown as RecordValue);
     if (record.phase === "agreed" && before?.phase !== "agreed") {
@@ -221,6 +236,7 @@ export class LinkStock {
     const record = this.#segments.get(name);
     assert(record !== undefined, `segment ${name} of ${this.link} is not held`);
     this.#segments.delete(name);
+    this.#unpropose(record);
     this.#heldBytes[record.owner] -= record.lengthBytes;
     transaction.delete(segmentPrefix(this.link) + name);
     return record;
@@ -286,6 +302,17 @@ export class LinkStock {
       this.#heldBytes[record.owner] += record.lengthBytes;
     }
     this.#segments.set(name, record);
+    if (record.phase !== "proposed") return;
+    for (const { keys } of record.chunks) for (const run of keys) this.#proposed.add(run, name);
+  }
+
+  #unpropose({ phase, chunks }: SegmentRecord): void {
+    if (phase === "proposed") for (const { keys } of chunks) for (const run of keys) this.#proposed.remove(run);
+  }
+
+  #leave(chunk: ChunkRecord): void {
+    this.quarantine.remove(chunk);
+    this.#ready.drop(chunk.chunk);
   }
 
   /** Disk and ledger must tell the same story. */
@@ -301,23 +328,18 @@ export class LinkStock {
     assert(stock === agreed, `${this.link}: stock is ${agreed} bytes, the ledger says ${stock}`);
   }
 
-  async #reseal(transaction: Transaction, keys: readonly QuarantinedKey[]): Promise<void> {
-    if (keys.length === 0) return;
-    const rest = await this.#sealParts(transaction, keys);
-    this.#putChunk(transaction, rest);
-    this.quarantine.add(rest);
+  /** Keys of one chunk as a chunk of their own. */
+  async #sealParts(transaction: Transaction, keys: readonly KeySpan[]): Promise<ChunkRecord> {
+    const { receivedAt } = keys[0]!.chunk;
+    using material = await this.readKeys(keys);
+    const sealed = material.expose((bytes) => transaction.seal([bytes]));
+    return { ...sealed, keys: keyRunsOf(keys), receivedAt };
   }
 
-  /** Keys of one chunk as a chunk of their own. */
-  async #sealParts(transaction: Transaction, keys: readonly QuarantinedKey[]): Promise<ChunkRecord> {
-    const { chunk } = keys[0]!;
-    using material = await this.vault.read(chunk);
-    const sealed = material.expose((bytes) =>
-      transaction.seal(
-        keys.map(({ offsetBytes, lengthBytes }) => bytes.subarray(offsetBytes, offsetBytes + lengthBytes)),
-      ),
-    );
-    return { ...sealed, keys: keyRunsOf(keys), receivedAt: chunk.receivedAt };
+  /** What lies in quarantine: on disk with the transaction, in memory at once. */
+  #enter(transaction: Transaction, chunk: ChunkRecord): void {
+    this.#putChunk(transaction, chunk);
+    this.quarantine.add(chunk);
   }
 
   #putChunk(transaction: Transaction, chunk: ChunkRecord): void {
@@ -329,21 +351,13 @@ export class LinkStock {
   }
 }
 
-/** Whether these are the chunk's keys, all of them and in its order: then its bytes serve as they lie. */
-function isWhole(chunk: ChunkRecord, keys: readonly QuarantinedKey[]): boolean {
-  const whole = [...keysOf(chunk)];
-  return whole.length === keys.length && whole.every(({ id }, i) => id === keys[i]!.id);
-}
-
-const bytesIn = (keys: readonly QuarantinedKey[]): number => keys.reduce((sum, key) => sum + key.lengthBytes, 0);
-
-/** Runs of keys that lie in one chunk; the order of keys is kept. */
-function groupsByChunk(keys: readonly QuarantinedKey[]): { chunk: ChunkRecord; keys: QuarantinedKey[] }[] {
-  const groups: { chunk: ChunkRecord; keys: QuarantinedKey[] }[] = [];
-  for (const key of keys) {
-    const last = groups.at(-1);
-    if (last?.chunk.chunk === key.chunk.chunk) last.keys.push(key);
-    else groups.push({ chunk: key.chunk, keys: [key] });
+function joinedCopy(parts: readonly Uint8Array[]): KeyMaterial {
+  const joined = KeyMaterial.allocate(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    const from = at;
+    joined.expose((bytes) => bytes.set(part, from));
+    at += part.length;
   }
-  return groups;
+  return joined;
 }

@@ -1,24 +1,26 @@
 /** Opens the QKD module of a link, takes its keys into quarantine, and opens it again with back-off when it is lost. */
 import { BrokenInvariant } from "../model/assert.ts";
 import { isQkdError, QkdError, sentenceOf } from "../model/errors.ts";
-import type { QkdKeyId } from "../model/ids.ts";
+import { IdRanges } from "../model/id-ranges.ts";
+import { counterOf, countOf, type QkdKeyRunOfLength } from "../model/qkd-key-runs.ts";
 import {
   QKD_KEY_BYTES_MAX,
   type DriverHost,
   type QkdDriver,
-  type QkdKey,
+  type QkdKeyBatch,
   type QkdModule,
 } from "../driver/qkd-driver.ts";
 import type { Scope } from "../runtime/scope.ts";
+import { cutIntoChunks } from "./chunk-borders.ts";
 import type { LinkParts } from "./link-parts.ts";
 import type { ChunkRecord } from "./link-records.ts";
 
 const BACKOFF_MIN_MS = 250;
 const BACKOFF_MAX_MS = 10_000;
-/** Keys this short share a chunk; longer ones have one each, so that no manifest cuts it. */
-const SHARED_CHUNK_KEY_BYTES = 1024;
-const CHUNK_BYTES_MAX = 65_536;
 const FULL_POLL_MS = 100;
+/** After a batch that filled fewer segments than this, the next one is waited for a moment: a commit costs as much for a few keys. */
+const BATCH_SEGMENTS_GOOD = 2;
+const BATCH_PAUSE_MS = 20;
 
 export interface ModuleIntakeParts {
   readonly driver: QkdDriver;
@@ -48,9 +50,12 @@ export function createModuleIntake(parts: ModuleIntakeParts): ModuleIntake {
       throw new QkdError("CONFIG_INVALID", `driver ${parts.driver.name}: links take modules of kind "stream" only`, {});
     }
     const last = link.stock.state.lastModuleKey;
-    for await (const keys of module.keySource.keys(last === "" ? undefined : last, scope.signal)) {
-      await storeKeys(parts, keys);
+    for await (const batch of module.keySource.keys(last === "" ? undefined : last, scope.signal)) {
+      const { lengthBytes } = batch.material;
+      await storeKeys(parts, batch);
       await roomInStock(link, scope.signal); // the module is told that the keys are stored only after this
+      if (lengthBytes >= BATCH_SEGMENTS_GOOD * link.limits.segmentBytes) continue;
+      await link.clock.sleep(BATCH_PAUSE_MS, scope.signal).catch(() => undefined);
     }
   };
 
@@ -89,49 +94,48 @@ export function createModuleIntake(parts: ModuleIntakeParts): ModuleIntake {
 }
 
 /** Durable when it resolves; the material is erased in any case. */
-async function storeKeys(parts: ModuleIntakeParts, keys: readonly QkdKey[]): Promise<void> {
-  const { stock, clock, log } = parts.link;
+async function storeKeys(parts: ModuleIntakeParts, batch: QkdKeyBatch): Promise<void> {
+  const { stock, clock, log, limits } = parts.link;
+  const { runs, last, material } = batch;
   try {
-    const fresh = freshKeys(parts.link, keys);
+    const fresh = freshKeys(parts.link, runs);
     const transaction = stock.vault.transaction();
     const receivedAt = clock.wall();
-    const chunks = chunked(fresh).map((group) => stock.sealKeys(transaction, group, receivedAt));
-    const last = keys.at(-1);
-    if (last !== undefined) stock.setState(transaction, { lastModuleKey: last.id });
+    const chunks = material.expose((bytes) =>
+      cutIntoChunks(fresh, limits.segmentBytes).map((cut) => stock.sealKeys(transaction, bytes, cut, receivedAt)),
+    );
+    stock.setState(transaction, { lastModuleKey: last });
     await stock.vault.commit(transaction);
-    if (fresh.length < keys.length) log.warn("keys refused", { keys: keys.length - fresh.length });
+    const refused = countOf(runs) - countOf(fresh);
+    if (refused > 0) log.warn("keys refused", { keys: refused });
     if (chunks.length > 0) parts.onStored(chunks);
   } finally {
-    for (const { material } of keys) material.erase();
+    material.erase();
   }
 }
 
 /** Keys of a length that a segment can hold, and whose ids are on no other key that is still around. */
-function freshKeys({ stock }: LinkParts, keys: readonly QkdKey[]): QkdKey[] {
-  const seen = new Set<QkdKeyId>(stock.proposedIds());
-  return keys.filter(({ id, material: { lengthBytes } }) => {
-    if (lengthBytes === 0 || lengthBytes > QKD_KEY_BYTES_MAX) return false;
-    if (seen.has(id) || stock.quarantine.get(id) !== undefined) return false;
-    seen.add(id);
-    return true;
-  });
-}
-
-function chunked(keys: readonly QkdKey[]): QkdKey[][] {
-  const groups: QkdKey[][] = [];
-  let bytes = 0;
-  for (const key of keys) {
-    const length = key.material.lengthBytes;
-    const group = groups.at(-1);
-    const shares = length < SHARED_CHUNK_KEY_BYTES && bytes + length <= CHUNK_BYTES_MAX;
-    if (group !== undefined && shares && group[0]!.material.lengthBytes < SHARED_CHUNK_KEY_BYTES) group.push(key);
-    else {
-      groups.push([key]);
-      bytes = 0;
+function freshKeys(
+  { stock }: LinkParts,
+  runs: readonly QkdKeyRunOfLength[],
+): (QkdKeyRunOfLength & { readonly offsetBytes: number })[] {
+  const seen = new IdRanges<true>();
+  const fresh: (QkdKeyRunOfLength & { readonly offsetBytes: number })[] = [];
+  let runAt = 0;
+  for (const run of runs) {
+    const { keyBytes } = run;
+    const offsetBytes = runAt;
+    runAt += run.count * keyBytes;
+    if (keyBytes === 0 || keyBytes > QKD_KEY_BYTES_MAX) continue;
+    for (const unknown of stock.unknown(run)) {
+      for (const { first, count } of seen.gaps(unknown)) {
+        const before = counterOf(first) - counterOf(run.first);
+        fresh.push({ first, count, keyBytes, offsetBytes: offsetBytes + before * keyBytes });
+      }
+      seen.add(unknown, true);
     }
-    bytes += length;
   }
-  return groups;
+  return fresh;
 }
 
 /** Waits while quarantine or stock is full: back-pressure reaches the module. */

@@ -1,21 +1,30 @@
 /** The follower's side of agreement: checks that it holds the same bits, makes that durable, and says so. */
 import { bytesOfHex, hexOfBytes } from "../model/byte-layout.ts";
 import { isQkdError } from "../model/errors.ts";
+import { IdRanges } from "../model/id-ranges.ts";
 import type { QkdKeyId } from "../model/ids.ts";
-import { idsOf } from "../model/qkd-key-runs.ts";
-import type { Disagreement, Proposal } from "../peer/peer-messages.ts";
+import { countOf, idAfter, idsOf, type QkdKeyRun } from "../model/qkd-key-runs.ts";
+import type { Agreement, Disagreement, Proposal } from "../peer/peer-messages.ts";
 import type { Bell } from "../runtime/bell.ts";
+import type { Transaction } from "../store/transaction.ts";
 import type { LinkParts } from "./link-parts.ts";
 import { decodeManifest, type Manifest } from "./manifest.ts";
 import { isPlausible } from "./plausible-name.ts";
 import { agreedRecord } from "./proposer.ts";
-import type { QuarantinedKey } from "./quarantine.ts";
+import { partOf, type KeySpan } from "./quarantine.ts";
 import { answerTag, proposalVerifies, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES } from "./segment-tags.ts";
+
+/** Agreed, and not durable yet: nothing of it was said. */
+interface Unsaid {
+  readonly transaction: Transaction;
+  readonly answers: Agreement[];
+}
 
 export class ProposalAnswerer {
   readonly #parts: LinkParts;
   readonly #arrivals: Bell;
   readonly #onStock: () => void;
+  #unsaid: Unsaid | undefined;
 
   /** @param arrivals  rung when new keys are in quarantine */
   constructor(parts: LinkParts, arrivals: Bell, onStock: () => void) {
@@ -24,58 +33,66 @@ export class ProposalAnswerer {
     this.#onStock = onStock;
   }
 
-  async answer(proposal: Proposal, signal: AbortSignal): Promise<void> {
+  /** Answers proposals in their order. Those that are agreed to become durable together, before any is said. */
+  async answer(proposals: readonly Proposal[], signal: AbortSignal): Promise<void> {
+    for (const proposal of proposals) await this.#answer(proposal, signal);
+    await this.#say();
+  }
+
+  async #answer(proposal: Proposal, signal: AbortSignal): Promise<void> {
     const { stock } = this.#parts;
     const { segment } = proposal;
-    const known = stock.segment(segment);
-    if (known !== undefined) {
-      this.#parts.send({ kind: "agreement", segment, tag: bytesOfHex(known.tag) });
+    if (stock.segment(segment) !== undefined) {
+      await this.#say(); // it may be one of those that are not durable yet
+      const known = stock.segment(segment);
+      if (known !== undefined) this.#parts.send({ kind: "agreement", segment, tag: bytesOfHex(known.tag) });
       return;
     }
     if (segment <= stock.state.decidedUpTo) return this.#refuse(proposal, "stale", []);
     const manifest = this.#manifestOf(proposal);
-    const ids = manifest === undefined ? [] : idsWithin(manifest);
-    if (manifest === undefined || new Set(ids).size < ids.length) return this.#refuse(proposal, "stale", []);
-    await this.#wait(ids, signal);
-    const keys = ids.flatMap((id) => stock.quarantine.get(id) ?? []);
-    if (keys.length < ids.length) return this.#refuseMissing(proposal, ids, keys);
+    if (manifest === undefined || !namesEachOnce(manifest)) return this.#refuse(proposal, "stale", []);
+    const { runs } = manifest;
+    await this.#wait(runs, signal);
+    const keys = this.#find(runs);
+    if (countOf(keys) < countOf(runs)) return this.#refuseMissing(proposal, runs, keys);
     using material = await stock.readKeysOrBurn(keys);
-    if (material === undefined) {
-      return await this.#refuseMissing(
-        proposal,
-        ids,
-        keys.flatMap(({ id }) => stock.quarantine.get(id) ?? []),
-      );
-    }
+    if (material === undefined) return await this.#refuseMissing(proposal, runs, this.#find(runs));
     const equal =
       material.lengthBytes === manifest.lengthBytes &&
       material.expose((bytes) => proposalVerifies(bytes, proposal.manifest, proposal.tag));
     if (!equal) return await this.#refuseMismatch(proposal, keys);
-    await this.#agree(
-      proposal,
-      manifest,
-      keys,
-      material.expose((bytes) => answerTag(bytes, proposal.manifest)),
-    );
+    const tag = material.expose((bytes) => answerTag(bytes, proposal.manifest));
+    await this.#agree(manifest, keys, tag);
   }
 
-  async #agree(
-    proposal: Proposal,
-    manifest: Manifest,
-    keys: readonly QuarantinedKey[],
-    tag: Uint8Array,
-  ): Promise<void> {
-    const { stock, metrics, link } = this.#parts;
+  async #agree(manifest: Manifest, keys: readonly KeySpan[], tag: Uint8Array): Promise<void> {
+    const { stock } = this.#parts;
     const { segment, owner, lengthBytes, expiresAt } = manifest;
-    const transaction = stock.vault.transaction();
+    const { transaction, answers } = (this.#unsaid ??= { transaction: stock.vault.transaction(), answers: [] });
     const chunks = await stock.takeKeys(transaction, keys);
     const record = { phase: "agreed", owner, lengthBytes, expiresAt, chunks, manifest: "", tag: "" } as const;
     stock.putSegment(transaction, segment, agreedRecord(record, hexOfBytes(tag)));
     stock.setState(transaction, { decidedUpTo: segment });
-    await stock.vault.commit(transaction); // durable before it is said: the leader may act on it at once
-    this.#parts.send({ kind: "agreement", segment: proposal.segment, tag });
-    metrics.segments.add({ link, result: "agreed" });
+    answers.push({ kind: "agreement", segment, tag });
+    if (transaction.dataKeys.length > 0) await this.#say(); // a chunk was cut: its rest can be read when this is durable
+  }
+
+  /** Durable before it is said: the leader may act on it at once. */
+  async #say(): Promise<void> {
+    const { stock, metrics, link } = this.#parts;
+    const unsaid = this.#unsaid;
+    if (unsaid === undefined) return;
+    this.#unsaid = undefined;
+    await stock.vault.commit(unsaid.transaction);
+    for (const answer of unsaid.answers) {
+      this.#parts.send(answer);
+      metrics.segments.add({ link, result: "agreed" });
+    }
     this.#onStock();
+  }
+
+  #find(runs: readonly QkdKeyRun[]): KeySpan[] {
+    return runs.flatMap((run) => this.#parts.stock.quarantine.find(run));
   }
 
   #manifestOf(proposal: Proposal): Manifest | undefined {
@@ -93,30 +110,32 @@ export class ProposalAnswerer {
   }
 
   /** Waits, bounded, for keys that our module has not given yet. */
-  async #wait(ids: readonly QkdKeyId[], signal: AbortSignal): Promise<void> {
-    const { clock, limits, stock } = this.#parts;
+  async #wait(runs: readonly QkdKeyRun[], signal: AbortSignal): Promise<void> {
+    const { clock, limits } = this.#parts;
+    const isHere = (): boolean => countOf(this.#find(runs)) === countOf(runs);
+    if (isHere()) return;
+    await this.#say();
     const deadline = clock.timeout(limits.missingKeyWaitMs, signal);
-    while (!deadline.aborted && ids.some((id) => stock.quarantine.get(id) === undefined)) {
-      await this.#arrivals.heard(deadline);
-    }
+    while (!deadline.aborted && !isHere()) await this.#arrivals.heard(deadline);
   }
 
   /** Burns what supplied the header, as far as it is here; tells all that is not here, or not any more. */
-  async #refuseMissing(proposal: Proposal, ids: readonly QkdKeyId[], keys: readonly QuarantinedKey[]): Promise<void> {
-    const header: QuarantinedKey[] = [];
+  async #refuseMissing(proposal: Proposal, runs: readonly QkdKeyRun[], keys: readonly KeySpan[]): Promise<void> {
+    const { quarantine } = this.#parts.stock;
+    const gone = runs.flatMap((run) => quarantine.gaps(run));
+    const header: KeySpan[] = [];
     let bytes = 0;
-    for (const key of keys) {
+    for (const span of keys) {
       if (bytes >= SEGMENT_HEADER_BYTES) break;
-      header.push(key);
-      bytes += key.lengthBytes;
+      const count = Math.min(span.count, Math.ceil((SEGMENT_HEADER_BYTES - bytes) / span.keyBytes));
+      header.push(partOf(span, 0, count));
+      bytes += count * span.keyBytes;
     }
-    const present = new Set(keys.map(({ id }) => id));
-    const gone = [...ids.filter((id) => !present.has(id)), ...header.map(({ id }) => id)];
     await this.#discard(proposal, header, "burned");
-    this.#refuse(proposal, "missing", gone);
+    this.#refuse(proposal, "missing", [...idsOf([...gone, ...header])]);
   }
 
-  async #refuseMismatch(proposal: Proposal, keys: readonly QuarantinedKey[]): Promise<void> {
+  async #refuseMismatch(proposal: Proposal, keys: readonly KeySpan[]): Promise<void> {
     const { metrics, link, troubles } = this.#parts;
     metrics.tagFailures.add({ link });
     troubles.happened(`the ends hold different bits in segment ${proposal.segment}: discarded`);
@@ -124,8 +143,9 @@ export class ProposalAnswerer {
     this.#refuse(proposal, "mismatch", []);
   }
 
-  async #discard(proposal: Proposal, keys: readonly QuarantinedKey[], to: "burned" | "discarded"): Promise<void> {
+  async #discard(proposal: Proposal, keys: readonly KeySpan[], to: "burned" | "discarded"): Promise<void> {
     const { stock } = this.#parts;
+    await this.#say(); // in the order of names
     const transaction = stock.vault.transaction();
     await stock.discardKeys(transaction, keys, to);
     stock.setState(transaction, { decidedUpTo: proposal.segment });
@@ -140,12 +160,10 @@ export class ProposalAnswerer {
   }
 }
 
-/** The ids of a manifest; a manifest cannot name more keys than it has bytes. */
-function idsWithin(manifest: Manifest): QkdKeyId[] {
-  const ids: QkdKeyId[] = [];
-  for (const id of idsOf(manifest.runs)) {
-    if (ids.length >= SEGMENT_BYTES_MAX) break;
-    ids.push(id);
-  }
-  return ids;
+/** A manifest cannot name more keys than it has bytes. */
+function namesEachOnce({ runs }: Manifest): boolean {
+  if (countOf(runs) > SEGMENT_BYTES_MAX) return false;
+  const seen = new IdRanges<true>();
+  const isRun = ({ first, count }: QkdKeyRun): boolean => count > 0 && idAfter(first, count - 1) !== undefined;
+  return runs.every((run) => isRun(run) && seen.add(run, true) === run.count);
 }

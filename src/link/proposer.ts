@@ -1,19 +1,22 @@
 /** The leader's side of agreement: picks keys that both ends have, proposes segments, takes the answers. */
 import { bytesOfHex, hexOfBytes } from "../model/byte-layout.ts";
-import { segmentName, type QkdKeyId, type SegmentName } from "../model/ids.ts";
-import { idsOf } from "../model/qkd-key-runs.ts";
-import type { Agreement, Disagreement, Inventory } from "../peer/peer-messages.ts";
+import { IdRanges } from "../model/id-ranges.ts";
+import { segmentName, type SegmentName } from "../model/ids.ts";
+import type { KeyMaterial } from "../model/key-material.ts";
+import { joinedRuns, type QkdKeyRun } from "../model/qkd-key-runs.ts";
+import { SECOND_MS } from "../model/units.ts";
+import type { Agreement, Disagreement, Inventory, Proposal } from "../peer/peer-messages.ts";
 import type { MonotonicMs } from "../runtime/clock.ts";
-import { SEGMENT_BYTES_MIN, type LinkParts } from "./link-parts.ts";
+import type { Transaction } from "../store/transaction.ts";
+import type { LinkParts } from "./link-parts.ts";
 import type { SegmentRecord } from "./link-records.ts";
 import { encodeManifest, type LinkEnd } from "./manifest.ts";
-import { idRunsOf, keyRunsOf, keysOf, type QuarantinedKey } from "./quarantine.ts";
-import { answerTag, proposalTag, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES } from "./segment-tags.ts";
+import { partAt, spansOf, type KeySpan } from "./quarantine.ts";
+import { SegmentPick } from "./segment-pick.ts";
+import { answerTag, proposalTag, SEGMENT_HEADER_BYTES } from "./segment-tags.ts";
 
-/** What a follower's quarantine may hold, and more. */
-const PEER_IDS_MAX = 262_144;
-/** One manifest names at most this many keys. */
-const KEYS_MAX = 4_096;
+/** Runs of keys that a follower may say it has, in pieces: each a line of memory. */
+const PEER_RANGES_MAX = 65_536;
 /** Longer than a follower may wait for keys that its module has not given yet. */
 const ANSWER_OVERDUE_MS = 15_000;
 /** Neither direction gets less than this share of new segments, whatever the demand. */
@@ -23,12 +26,12 @@ export class Proposer {
   readonly #parts: LinkParts;
   readonly #demandShare: () => number;
   readonly #onStock: () => void;
-  /** What the follower says that it has, and since when we know. */
-  readonly #peerIds = new Map<QkdKeyId, MonotonicMs>();
+  /** What the follower says that it has, and since when we know: in whole seconds, so that runs stay whole. */
+  readonly #peerIds = new IdRanges<number>();
   /** The answer that each proposal under way has to bring, and when it was last sent. */
   readonly #expected = new Map<SegmentName, { readonly answer: string; sentAt: MonotonicMs }>();
   /** Keys that a manifest has named before: payload for ever, never a header again. A restart burns them. */
-  readonly #named = new Set<QkdKeyId>();
+  readonly #named = new IdRanges<true>();
   #number = 0;
 
   /** @param demandShare  which part of the link's pad demand is ours, 0 to 1 */
@@ -38,25 +41,24 @@ export class Proposer {
     this.#onStock = onStock;
   }
 
-  peerHas(id: QkdKeyId): boolean {
-    return this.#peerIds.has(id);
+  get peerIds(): IdRanges<unknown> {
+    return this.#peerIds;
   }
 
   inventory(message: Inventory): void {
-    const now = this.#parts.clock.monotonic();
-    for (const id of idsOf(message.runs)) {
-      if (this.#peerIds.size >= PEER_IDS_MAX) return;
-      this.#peerIds.set(id, now);
+    const since = this.#seconds();
+    for (const run of message.runs) {
+      if (this.#peerIds.rangeCount >= PEER_RANGES_MAX) return;
+      this.#peerIds.add(run, since);
     }
   }
 
   /** Forgets ids that our module never gave: the follower discards them as well. */
   forgetOldIds(): void {
-    const { clock, limits, stock } = this.#parts;
-    const oldest = clock.monotonic() - 3 * limits.unmatchedAgeMaxMs;
-    for (const [id, since] of this.#peerIds) {
-      if (since > oldest) return;
-      if (stock.quarantine.get(id) === undefined) this.#peerIds.delete(id);
+    const { limits, stock } = this.#parts;
+    const oldest = this.#seconds() - (3 * limits.unmatchedAgeMaxMs) / SECOND_MS;
+    for (const known of [...this.#peerIds.entries()]) {
+      if (known.value <= oldest) for (const gap of stock.quarantine.gaps(known)) this.#peerIds.remove(gap);
     }
   }
 
@@ -96,44 +98,71 @@ export class Proposer {
     this.#expected.clear();
   }
 
-  /** Proposes one segment if there is enough. @returns whether it did */
+  /** Proposes as many segments as there is enough for, made durable together. @returns whether it did anything */
   async propose(): Promise<boolean> {
+    const { stock, limits } = this.#parts;
+    const transaction = stock.vault.transaction();
+    const proposals: Proposal[] = [];
+    while (this.#expected.size < limits.proposalsInFlightMax) {
+      const keys = this.#pick();
+      if (keys === undefined) break;
+      using material = await stock.readKeysOrBurn(keys);
+      if (material === undefined) return await this.#say(transaction, proposals, true);
+      proposals.push(await this.#prepare(transaction, keys, material));
+      if (transaction.dataKeys.length > 0) break; // a chunk was cut: its rest can be read when this is durable
+    }
+    return this.#say(transaction, proposals, proposals.length > 0);
+  }
+
+  async #prepare(transaction: Transaction, keys: readonly KeySpan[], material: KeyMaterial): Promise<Proposal> {
     const { stock, limits, clock, link } = this.#parts;
-    if (this.#expected.size >= limits.proposalsInFlightMax) return false;
-    const keys = this.#pick();
-    if (keys === undefined) return false;
-    using material = await stock.readKeysOrBurn(keys);
-    if (material === undefined) return true;
     const segment = segmentName(stock.vault.epoch, ++this.#number);
     const owner = this.#chooseOwner();
     const expiresAt = Math.floor(clock.wall() + limits.keyLifetimeMs);
     const lengthBytes = material.lengthBytes;
-    const manifest = encodeManifest({ link, segment, owner, lengthBytes, expiresAt, runs: idRunsOf(keyRunsOf(keys)) });
+    const manifest = encodeManifest({ link, segment, owner, lengthBytes, expiresAt, runs: joinedRuns(keys) });
     const [tag, answer] = material.expose((bytes) => [proposalTag(bytes, manifest), answerTag(bytes, manifest)]);
     this.#expect(segment, answer);
-    const transaction = stock.vault.transaction();
     const chunks = await stock.takeKeys(transaction, keys);
     const texts = { manifest: hexOfBytes(manifest), tag: hexOfBytes(tag) };
     stock.putSegment(transaction, segment, { phase: "proposed", owner, lengthBytes, expiresAt, chunks, ...texts });
-    await stock.vault.commit(transaction); // from here on these bytes are this proposal's, also after a crash
-    this.#parts.send({ kind: "proposal", segment, manifest, tag });
-    return true;
+    return { kind: "proposal", segment, manifest, tag };
   }
 
-  async agreed({ segment, tag }: Agreement): Promise<void> {
+  async #say(transaction: Transaction, proposals: readonly Proposal[], result: boolean): Promise<boolean> {
+    if (proposals.length === 0) return result;
+    await this.#parts.stock.vault.commit(transaction); // from here on these bytes are their proposals', also after a crash
+    for (const proposal of proposals) this.#parts.send(proposal);
+    return result;
+  }
+
+  /** Takes positive answers, made durable together; one whose tag is wrong is a negative one. */
+  async agreed(answers: readonly Agreement[]): Promise<void> {
     const { stock, metrics, link } = this.#parts;
-    const record = stock.segment(segment);
-    if (record?.phase !== "proposed") return void this.#expected.delete(segment); // an opening came first, or it is gone
-    if (this.#expected.get(segment)?.answer !== hexOfBytes(tag)) {
-      metrics.tagFailures.add({ link });
-      return this.disagreed({ kind: "disagreement", segment, reason: "mismatch", missing: [] });
+    let transaction = stock.vault.transaction();
+    for (const { segment, tag } of answers) {
+      const record = stock.segment(segment);
+      const expected = this.#expected.get(segment)?.answer;
+      if (record?.phase !== "proposed")
+        this.#expected.delete(segment); // an opening came first, or it is gone
+      else if (expected === hexOfBytes(tag)) {
+        this.#expected.delete(segment);
+        this.#forgetPeerIds(record);
+        stock.putSegment(transaction, segment, agreedRecord(record, hexOfBytes(tag)));
+        metrics.segments.add({ link, result: "agreed" });
+      } else {
+        metrics.tagFailures.add({ link });
+        await this.#commit(transaction);
+        transaction = stock.vault.transaction();
+        await this.disagreed({ kind: "disagreement", segment, reason: "mismatch", missing: [] });
+      }
     }
-    this.#expected.delete(segment);
-    this.#forgetPeerIds(record);
-    const transaction = stock.vault.transaction();
-    stock.putSegment(transaction, segment, agreedRecord(record, hexOfBytes(tag)));
-    await stock.vault.commit(transaction);
-    metrics.segments.add({ link, result: "agreed" });
+    await this.#commit(transaction);
+  }
+
+  async #commit(transaction: Transaction): Promise<void> {
+    if (transaction.operations.length === 0) return;
+    await this.#parts.stock.vault.commit(transaction);
     this.#onStock();
   }
 
@@ -144,12 +173,16 @@ export class Proposer {
     if (record === undefined) return;
     const transaction = stock.vault.transaction();
     if (record.phase === "proposed" && reason === "missing") {
-      const burned = new Set<QkdKeyId>([...headerKeys(record), ...missing]);
+      const burned = new IdRanges<true>();
+      for (const run of headerRuns(record)) burned.add(run, true);
+      for (const first of missing) burned.add({ first, count: 1 }, true);
       stock.forgetSegment(transaction, segment);
       await stock.returnKeys(transaction, record, burned);
-      for (const id of this.#named) if (stock.quarantine.get(id) === undefined) this.#named.delete(id);
-      for (const chunk of record.chunks) for (const { id } of keysOf(chunk)) this.#named.add(id);
-      for (const id of burned) this.#peerIds.delete(id);
+      for (const named of [...this.#named.entries()]) {
+        for (const gap of stock.quarantine.gaps(named)) this.#named.remove(gap);
+      }
+      for (const { keys } of record.chunks) for (const run of keys) this.#named.add(run, true);
+      for (const run of burned.entries()) this.#peerIds.remove(run);
     } else {
       stock.destroySegment(transaction, segment, reason === "mismatch" ? "discarded" : "burned");
       this.#forgetPeerIds(record);
@@ -160,38 +193,22 @@ export class Proposer {
     if (reason === "mismatch") troubles.happened(`the ends hold different bits in segment ${segment}: discarded`);
   }
 
-  /** Keys that both ends have, when they fill a segment or have waited long enough. Those for the header come first. */
-  #pick(): QuarantinedKey[] | undefined {
+  /** Keys that both ends have, when they fill a segment or have waited long enough. */
+  #pick(): readonly KeySpan[] | undefined {
     const { stock, limits, clock } = this.#parts;
-    const header: QuarantinedKey[] = [];
-    const payload: QuarantinedKey[] = [];
-    let headerBytes = 0;
-    let bytes = 0;
-    let full = false;
-    let alone: QuarantinedKey | undefined; // a long key that fits behind no header but its own
-    for (const key of stock.quarantine.keys()) {
-      if (!this.#peerIds.has(key.id)) continue;
-      if (header.length + payload.length >= KEYS_MAX) break;
-      full = bytes > 0 && bytes + key.lengthBytes > limits.segmentBytes;
-      if (full && headerBytes >= SEGMENT_HEADER_BYTES && bytes >= SEGMENT_BYTES_MIN) break;
-      if (headerBytes < SEGMENT_HEADER_BYTES && !this.#named.has(key.id)) {
-        header.push(key);
-        headerBytes += key.lengthBytes;
-      } else if (!full) payload.push(key);
-      else {
-        if (!this.#named.has(key.id)) alone ??= key;
-        continue;
+    const pick = new SegmentPick(limits.segmentBytes, this.#named);
+    let oldest: number | undefined;
+    walk: for (const chunk of stock.quarantine.chunks()) {
+      for (const span of spansOf(chunk)) {
+        for (const known of this.#peerIds.parts(span)) {
+          oldest ??= chunk.receivedAt;
+          if (!pick.take(partAt(span, known))) break walk;
+        }
       }
-      bytes += key.lengthBytes;
     }
-    while (bytes > SEGMENT_BYTES_MAX && payload.length > 0) bytes -= payload.pop()!.lengthBytes;
-    const picked = [...header, ...payload];
-    if (bytes < SEGMENT_BYTES_MIN && alone !== undefined) return [alone];
-    const oldest = payload[0] ?? header[0];
-    if (oldest === undefined || headerBytes < SEGMENT_HEADER_BYTES) return undefined;
-    if (bytes < SEGMENT_BYTES_MIN || bytes > SEGMENT_BYTES_MAX) return undefined;
-    const old = clock.wall() - oldest.chunk.receivedAt >= limits.segmentAgeMaxMs;
-    return full || bytes >= limits.segmentBytes || old ? picked : undefined;
+    const picked = pick.picked();
+    const old = oldest !== undefined && clock.wall() - oldest >= limits.segmentAgeMaxMs;
+    return picked?.full === true || old ? picked?.keys : undefined;
   }
 
   /** The direction that has less stock for its share of the demand. Equal shares make them alternate. */
@@ -211,12 +228,16 @@ export class Proposer {
   }
 
   #forgetPeerIds(record: SegmentRecord): void {
-    for (const chunk of record.chunks) {
-      for (const { id } of keysOf(chunk)) {
-        this.#peerIds.delete(id);
-        this.#named.delete(id);
+    for (const { keys } of record.chunks) {
+      for (const run of keys) {
+        this.#peerIds.remove(run);
+        this.#named.remove(run);
       }
     }
+  }
+
+  #seconds(): number {
+    return Math.floor(this.#parts.clock.monotonic() / SECOND_MS);
   }
 }
 
@@ -227,15 +248,14 @@ export function agreedRecord(record: SegmentRecord, tag: string): SegmentRecord 
 }
 
 /** The keys that the first 96 bytes come from: they have been under a tag, so nothing else may be. */
-function headerKeys(record: SegmentRecord): QkdKeyId[] {
-  const ids: QkdKeyId[] = [];
+function headerRuns(record: SegmentRecord): QkdKeyRun[] {
+  const runs: QkdKeyRun[] = [];
   let bytes = 0;
-  for (const chunk of record.chunks) {
-    for (const key of keysOf(chunk)) {
-      if (bytes >= SEGMENT_HEADER_BYTES) return ids;
-      ids.push(key.id);
-      bytes += key.lengthBytes;
-    }
+  for (const { first, count, keyBytes } of record.chunks.flatMap(({ keys }) => keys)) {
+    if (bytes >= SEGMENT_HEADER_BYTES) return runs;
+    const taken = Math.min(count, Math.ceil((SEGMENT_HEADER_BYTES - bytes) / keyBytes));
+    runs.push({ first, count: taken });
+    bytes += taken * keyBytes;
   }
-  return ids;
+  return runs;
 }

@@ -227,6 +227,7 @@ class OpenQkdLink implements QkdLink {
   }
 
   #spawnAll(scope: Scope): void {
+    scope.defer("keys in memory", () => this.#link.stock.close());
     scope.spawn("agreement", (signal) => this.#agreement.run(signal));
     scope.spawn("outbound pads", (signal) => this.#outbound.run(signal));
     scope.spawn("inbound pads", (signal) => this.#inbound.run(signal));

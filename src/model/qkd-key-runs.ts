@@ -7,28 +7,50 @@ export interface QkdKeyRun {
   readonly count: number;
 }
 
+/** Keys of one length whose ids are a run. */
+export interface QkdKeyRunOfLength extends QkdKeyRun {
+  readonly keyBytes: number;
+}
+
 const COUNTER_DIGITS = 12; // six bytes: a counter that JavaScript adds exactly
+
+const digitsOf = (id: QkdKeyId): number => Math.min(COUNTER_DIGITS, id.length);
+
+/** The number in the last six bytes. */
+export const counterOf = (id: QkdKeyId): number => Number.parseInt(id.slice(-digitsOf(id)), 16);
+
+/** What two ids have in common that can be of one run: all before the counter, and the length. */
+export const stemOf = (id: QkdKeyId): string => `${id.length} ${id.slice(0, -digitsOf(id))}`;
 
 /** The id `steps` after `id`; undefined where the counter would run over. */
 export function idAfter(id: QkdKeyId, steps: number): QkdKeyId | undefined {
-  const digits = Math.min(COUNTER_DIGITS, id.length);
-  const counter = Number.parseInt(id.slice(-digits), 16) + steps;
+  if (steps === 0) return id;
+  const digits = digitsOf(id);
+  const counter = counterOf(id) + steps;
   if (counter >= 16 ** digits) return undefined;
   return (id.slice(0, -digits) + counter.toString(16).padStart(digits, "0")) as QkdKeyId;
 }
 
 /** The same ids in the same order, neighbours joined. */
 export function runsOf(ids: Iterable<QkdKeyId>): QkdKeyRun[] {
-  const runs: { first: QkdKeyId; count: number }[] = [];
-  let next: QkdKeyId | undefined;
-  for (const id of ids) {
-    const last = runs.at(-1);
-    if (last !== undefined && id === next) last.count += 1;
-    else runs.push({ first: id, count: 1 });
-    next = idAfter(id, 1);
-  }
-  return runs;
+  const singles: QkdKeyRun[] = [];
+  for (const first of ids) singles.push({ first, count: 1 });
+  return joinedRuns(singles);
 }
+
+/** The same ids in the same order, as few runs as can be. */
+export function joinedRuns(runs: Iterable<QkdKeyRun>): QkdKeyRun[] {
+  const joined: { first: QkdKeyId; count: number }[] = [];
+  for (const { first, count } of runs) {
+    const last = joined.at(-1);
+    if (last !== undefined && idAfter(last.first, last.count) === first) last.count += count;
+    else joined.push({ first, count });
+  }
+  return joined;
+}
+
+/** How many ids the runs stand for. */
+export const countOf = (runs: readonly QkdKeyRun[]): number => runs.reduce((sum, { count }) => sum + count, 0);
 
 /** Every id of the runs, in order. */
 export function* idsOf(runs: Iterable<QkdKeyRun>): Generator<QkdKeyId> {

@@ -1,11 +1,11 @@
 /** What every driver promises: the laws of src/driver/qkd-driver.ts, as a suite over both ends of a link. */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
-import type { DriverHost, QkdDriver, QkdKey, QkdModule } from "../../src/driver/qkd-driver.ts";
+import type { DriverHost, QkdDriver, QkdKeyBatch, QkdModule } from "../../src/driver/qkd-driver.ts";
 import { isQkdError } from "../../src/model/errors.ts";
 import type { QkdKeyId } from "../../src/model/ids.ts";
 import { openScope, type Scope } from "../../src/runtime/scope.ts";
+import { printsOf, type KeyPrint } from "../fakes/key-prints.ts";
 import { createRecordingLogger } from "../fakes/recording-logger.ts";
 
 export type RigEnd = "a" | "b";
@@ -183,13 +183,7 @@ export function describeQkdDriver(
   });
 }
 
-/** A key without its bytes. */
-interface KeyPrint {
-  readonly id: QkdKeyId;
-  readonly digest: string;
-}
-
-type Batches = AsyncIterator<readonly QkdKey[]>;
+type Batches = AsyncIterator<QkdKeyBatch>;
 
 interface Reader {
   readonly batches: Batches;
@@ -221,7 +215,7 @@ class Bench {
 
   reader(module: QkdModule, after: QkdKeyId | undefined, signal = this.#scope.signal): Reader {
     assert.equal(module.keySource.kind, "stream");
-    const batches = (module.keySource as { keys: (...args: unknown[]) => AsyncIterable<readonly QkdKey[]> })
+    const batches = (module.keySource as { keys: (...args: unknown[]) => AsyncIterable<QkdKeyBatch> })
       .keys(after, signal)
       [Symbol.asyncIterator]();
     return { batches, read: (count) => this.#read(batches, count) };
@@ -231,13 +225,11 @@ class Bench {
   async next(batches: Batches): Promise<KeyPrint[]> {
     const { value, done } = await this.settled(batches.next());
     assert.notEqual(done, true, "the keys end");
-    const keys = value as readonly QkdKey[];
-    assert.ok(keys.length > 0, "a batch has at least one key");
-    return keys.map(({ id, material }) => {
-      const digest = material.expose((bytes) => createHash("sha256").update(bytes).digest("base64"));
-      material.erase();
-      return { id, digest };
-    });
+    const batch = value as QkdKeyBatch;
+    const prints = printsOf(batch);
+    assert.ok(prints.length > 0, "a batch has at least one key");
+    assert.equal(prints.at(-1)!.id, batch.last, "a batch names its last key");
+    return prints;
   }
 
   async settled<Value>(promise: Promise<Value>): Promise<Value> {
@@ -265,6 +257,6 @@ async function readOn(batches: Batches): Promise<void> {
   for (;;) {
     const { value, done } = await batches.next();
     if (done === true) return;
-    for (const { material } of value) material.erase();
+    value.material.erase();
   }
 }

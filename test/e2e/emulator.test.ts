@@ -1,7 +1,6 @@
 /** `qkd-emulator` as a process of its own: its terminals, its faults on request, its end. */
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
-import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,7 +9,7 @@ import { createInterface } from "node:readline";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import driver from "../../drivers/serial-frame/index.ts";
-import type { DriverHost, QkdKey, QkdModule } from "../../src/driver/qkd-driver.ts";
+import type { DriverHost, QkdKeyBatch, QkdModule } from "../../src/driver/qkd-driver.ts";
 import { askControl, type ControlRequest } from "../../src/emulator/control.ts";
 import type { EmulatedLinkState } from "../../src/emulator/emulator.ts";
 import { openSerialPort } from "../../src/io/serial-port.ts";
@@ -19,6 +18,7 @@ import { createSystemRandom } from "../../src/io/system-random.ts";
 import { isQkdError } from "../../src/model/errors.ts";
 import type { QkdKeyId } from "../../src/model/ids.ts";
 import { openScope, type Scope } from "../../src/runtime/scope.ts";
+import { printsOf } from "../fakes/key-prints.ts";
 import { createRecordingLogger } from "../fakes/recording-logger.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../bin/qkd-emulator", import.meta.url));
@@ -67,7 +67,7 @@ async function ready(...args: readonly string[]) {
 class Host {
   readonly scope: Scope;
   readonly module: QkdModule;
-  readonly #batches: AsyncIterator<readonly QkdKey[]>;
+  readonly #batches: AsyncIterator<QkdKeyBatch>;
 
   constructor(scope: Scope, module: QkdModule, after: QkdKeyId | undefined) {
     this.scope = scope;
@@ -88,13 +88,7 @@ class Host {
     while (prints.size < count) {
       const { value, done } = await this.#batches.next();
       if (done === true) break;
-      for (const { id, material } of value) {
-        prints.set(
-          id,
-          material.expose((bytes) => createHash("sha256").update(bytes).digest("hex")),
-        );
-        material.erase();
-      }
+      for (const { id, digest } of printsOf(value)) prints.set(id, digest);
     }
     return prints;
   }

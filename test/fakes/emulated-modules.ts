@@ -8,7 +8,7 @@ import {
   DRIVER_API_VERSION,
   type DriverHost,
   type QkdDriver,
-  type QkdKey,
+  type QkdKeyBatch,
   type QkdModule,
   type QkdModuleFaults,
   type QkdModuleIdentity,
@@ -195,7 +195,7 @@ class OpenModule implements QkdModule {
     if (wake !== undefined) this.#parts.clock.after(0, wake);
   }
 
-  async *#keys(after: QkdKeyId | undefined, signal: AbortSignal): AsyncGenerator<readonly QkdKey[]> {
+  async *#keys(after: QkdKeyId | undefined, signal: AbortSignal): AsyncGenerator<QkdKeyBatch> {
     const { pair, end, scope } = this.#parts;
     const wake = (): void => this.#wake?.();
     const signals = [signal, scope.signal];
@@ -206,13 +206,13 @@ class OpenModule implements QkdModule {
         if (this.#lost !== undefined) throw this.#lost;
         if (signal.aborted) return;
         scope.signal.throwIfAborted();
-        const { keys, next } = pair.take(end, from);
+        const { batch, next } = pair.take(end, from);
         from = next;
-        if (keys.length === 0) {
+        if (batch === undefined) {
           await this.#change();
           continue;
         }
-        yield keys;
+        yield batch;
         // Asked for the next batch: this one is stored. A module that is lost does not hear it.
         if (this.#lost === undefined) pair.acknowledge(end, next - 1);
       }

@@ -5,10 +5,10 @@
  */
 import { createSeededBlockSource, type BlockSource } from "../../src/emulator/block-source.ts";
 import type { LinkEnd } from "../../src/emulator/link-pair.ts";
-import type { QkdKey, QkdModuleStatus } from "../../src/driver/qkd-driver.ts";
+import { KeyBatchBuilder } from "../../src/driver/key-batch-builder.ts";
+import type { QkdKeyBatch, QkdModuleStatus } from "../../src/driver/qkd-driver.ts";
 import { hexOfBytes } from "../../src/model/byte-layout.ts";
 import type { QkdKeyId } from "../../src/model/ids.ts";
-import { KeyMaterial } from "../../src/model/key-material.ts";
 import { BITS_PER_BYTE, SECOND_MS } from "../../src/model/units.ts";
 import type { Clock, MonotonicMs } from "../../src/runtime/clock.ts";
 
@@ -106,17 +106,17 @@ export class EmulatedPair {
   }
 
   /** Blocks from `from` on that exist by now, as much as a batch holds; and where the next batch starts. */
-  take(which: LinkEnd, from: number): { readonly keys: readonly QkdKey[]; readonly next: number } {
+  take(which: LinkEnd, from: number): { readonly batch: QkdKeyBatch | undefined; readonly next: number } {
     const end = this.#ends[which];
-    const keys: QkdKey[] = [];
+    const keys = new KeyBatchBuilder();
     this.#generate();
     let number = from;
-    const blocksMax = Math.max(1, Math.floor(BATCH_BYTES_MAX / this.#blockBytes));
-    for (; !end.isStalled && number < this.#generated && keys.length < blocksMax; number++) {
-      if (!end.lost.has(number)) keys.push(this.#key(end, number));
+    const bytesMax = Math.max(1, BATCH_BYTES_MAX - this.#blockBytes);
+    for (; !end.isStalled && number < this.#generated && keys.lengthBytes < bytesMax; number++) {
+      if (!end.lost.has(number)) this.#add(keys, end, number);
     }
     end.given = Math.max(end.given, number);
-    return { keys, next: number };
+    return { batch: keys.take(), next: number };
   }
 
   /** How long a reader waits for the next block; undefined where only somebody's act brings one. */
@@ -201,10 +201,11 @@ export class EmulatedPair {
     return number;
   }
 
-  #key(end: End, number: number): QkdKey {
+  #add(keys: KeyBatchBuilder, end: End, number: number): void {
     const bytes = this.#blocks.block(number, this.#blockBytes);
     if (end.flipped.has(number)) bytes[number % bytes.length]! ^= 1 << (number % BITS_PER_BYTE);
-    return { id: this.#idOf(number), material: KeyMaterial.moveFrom(bytes) };
+    keys.add(this.#idOf(number), bytes);
+    bytes.fill(0);
   }
 
   #idOf(number: number): QkdKeyId {

@@ -1,11 +1,11 @@
 /** The pair of modules inside the process: its laws as a driver are in test/contract; here is what it does on request. */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
-import type { DriverHost, QkdKey } from "../../../src/driver/qkd-driver.ts";
+import type { DriverHost } from "../../../src/driver/qkd-driver.ts";
 import { isQkdError } from "../../../src/model/errors.ts";
 import { openScope } from "../../../src/runtime/scope.ts";
 import { createEmulatedModules, type EmulatedLinkOptions } from "../../fakes/emulated-modules.ts";
+import { printsOf } from "../../fakes/key-prints.ts";
 import { createRecordingLogger } from "../../fakes/recording-logger.ts";
 import { createVirtualWorldClock } from "../../fakes/virtual-clock.ts";
 
@@ -29,21 +29,13 @@ async function openWorld(options: Partial<EmulatedLinkOptions> = {}) {
     const host = { clock: world.clockFor(end), log: createRecordingLogger() } as unknown as DriverHost;
     const module = await link.driver.open(link.configs[end], host, scope.child(end));
     if (module.keySource.kind !== "stream") throw new Error("a stream was expected");
-    for await (const keys of module.keySource.keys(undefined, scope.signal)) note(got[end], keys);
+    for await (const batch of module.keySource.keys(undefined, scope.signal)) {
+      for (const { id, digest } of printsOf(batch)) got[end].set(id, digest);
+    }
   };
   for (const end of ENDS) void read(end).catch((failure: unknown) => failures.push(failure));
   await world.run(1000);
   return { world, link, scope, got, failures };
-}
-
-function note(prints: Map<string, string>, keys: readonly QkdKey[]): void {
-  for (const { id, material } of keys) {
-    prints.set(
-      id,
-      material.expose((bytes) => createHash("sha256").update(bytes).digest("hex")),
-    );
-    material.erase();
-  }
 }
 
 describe("an emulated link in virtual time", () => {

@@ -3,10 +3,10 @@ import { describe, it } from "node:test";
 import { decodeManifest, encodeManifest } from "../../../src/link/manifest.ts";
 import { Proposer } from "../../../src/link/proposer.ts";
 import { ProposalAnswerer } from "../../../src/link/proposal-answerer.ts";
-import { idRunsOf } from "../../../src/link/quarantine.ts";
-import type { Proposal } from "../../../src/peer/peer-messages.ts";
+import type { Agreement, Proposal } from "../../../src/peer/peer-messages.ts";
 import { Bell } from "../../../src/runtime/bell.ts";
-import { LEDGER, moduleKeys, openLinkEnd, store, type LinkEndBench } from "./link-bench.ts";
+import { runsOf } from "../../../src/model/qkd-key-runs.ts";
+import { heldIds, LEDGER, moduleKeys, openLinkEnd, store, type LinkEndBench } from "./link-bench.ts";
 
 const LIMITS = { segmentBytes: 4096, missingKeyWaitMs: 0 };
 const nobody = new AbortController().signal;
@@ -29,8 +29,7 @@ async function openEnds(): Promise<Ends> {
   );
   const answerer = new ProposalAnswerer(follower.parts, new Bell(), () => undefined);
   const announce = (): void => {
-    const chunks = new Set([...follower.stock.quarantine.keys()].map(({ chunk }) => chunk));
-    proposer.inventory({ kind: "inventory", runs: idRunsOf([...chunks].flatMap(({ keys }) => keys)) });
+    proposer.inventory({ kind: "inventory", runs: runsOf(heldIds(follower)) });
   };
   return { leader, follower, proposer, answerer, announce };
 }
@@ -43,7 +42,7 @@ function proposalOf({ leader }: Ends): Proposal {
 
 /** The follower answers; keys that it lacks do not come while it waits. */
 async function answer({ answerer, follower }: Ends, proposal: Proposal): Promise<void> {
-  const answered = answerer.answer(proposal, nobody);
+  const answered = answerer.answer([proposal], nobody);
   await follower.store.world.run(10);
   await answered;
 }
@@ -52,7 +51,7 @@ async function answer({ answerer, follower }: Ends, proposal: Proposal): Promise
 async function settle(ends: Ends, proposal: Proposal): Promise<string> {
   await answer(ends, proposal);
   const [message] = ends.follower.sent.splice(0);
-  if (message?.kind === "agreement") await ends.proposer.agreed(message);
+  if (message?.kind === "agreement") await ends.proposer.agreed([message]);
   else if (message?.kind === "disagreement") await ends.proposer.disagreed(message);
   else return "silence";
   return message.kind === "agreement" ? "agreed" : message.reason;
@@ -143,8 +142,8 @@ describe("agreement on a segment", () => {
     const refused = proposalOf(ends);
     assert.equal(await settle(ends, refused), "missing");
     for (const id of moduleKeys(0, 2, 1).map((key) => key.id)) {
-      assert.equal(ends.leader.stock.quarantine.get(id), undefined, "the keys that the header came from are gone");
-      assert.equal(ends.follower.stock.quarantine.get(id), undefined);
+      assert.equal(ends.leader.stock.quarantine.has(id), false, "the keys that the header came from are gone");
+      assert.equal(ends.follower.stock.quarantine.has(id), false);
     }
     assert.ok(await ends.proposer.propose());
     const next = proposalOf(ends);
@@ -158,7 +157,7 @@ describe("agreement on a segment", () => {
     ends.announce();
     await ends.proposer.propose();
     const { segment } = proposalOf(ends);
-    await ends.proposer.agreed({ kind: "agreement", segment, tag: new Uint8Array(16) });
+    await ends.proposer.agreed([{ kind: "agreement", segment, tag: new Uint8Array(16) }]);
     assert.equal(ends.leader.stock.segment(segment), undefined);
     assert.equal(ends.leader.vault.ledger.balances(LEDGER).discarded, 4096);
   });
@@ -203,6 +202,53 @@ describe("agreement on a segment", () => {
     assert.deepEqual(ends.follower.vault.ledger.balances(LEDGER), balances);
     assert.equal(ends.follower.stock.quarantine.size, 64);
     assert.equal(await settle(ends, proposal), "agreed", "the same name, honestly, is not stale");
+  });
+
+  it("several at once become durable together, at each end, and each has its own answer", async () => {
+    const ends = await openEnds();
+    for (const end of [ends.leader, ends.follower]) {
+      for (let i = 0; i < 3; i++) await store(end, moduleKeys(64 * i, 64, 64));
+    }
+    ends.announce();
+    const [leaderWrites, followerWrites] = [ends.leader.vault.journal, ends.follower.vault.journal];
+    assert.ok(await ends.proposer.propose());
+    const proposals = ends.leader.sent.splice(0) as Proposal[];
+    assert.deepEqual([proposals.length, ends.leader.vault.journal - leaderWrites], [3, 1]);
+    await ends.answerer.answer([...proposals, proposals[1]!], nobody);
+    const answers = ends.follower.sent.splice(0) as Agreement[];
+    assert.equal(ends.follower.vault.journal - followerWrites, 1);
+    assert.deepEqual(
+      answers.map(({ kind, segment }) => [kind, segment]),
+      [0, 1, 2, 1].map((i) => ["agreement", proposals[i]!.segment]),
+    );
+    assert.deepEqual(answers[3]!.tag, answers[1]!.tag, "a repeated proposal among them gets the same answer again");
+    const wrong = { ...answers[1]!, tag: answers[0]!.tag };
+    await ends.proposer.agreed([answers[0]!, wrong, answers[2]!]);
+    assert.deepEqual(
+      proposals.map(({ segment }) => ends.leader.stock.segment(segment)?.phase),
+      ["agreed", undefined, "agreed"],
+      "an answer whose tag is wrong costs its own segment",
+    );
+  });
+
+  it("that began amid a chunk of the follower's ends with it: later chunks are taken as they are", async () => {
+    const ends = await openEnds();
+    await store(ends.leader, moduleKeys(32, 32, 64)); // a leader that was restarted: its half of the first chunk
+    await store(ends.follower, moduleKeys(0, 64, 64));
+    for (const end of [ends.leader, ends.follower]) {
+      for (let i = 1; i < 4; i++) await store(end, moduleKeys(64 * i, 64, 64));
+    }
+    ends.announce();
+    while (await ends.proposer.propose());
+    const proposals = ends.leader.sent.splice(0) as Proposal[];
+    assert.deepEqual(
+      proposals.map(({ manifest }) => decodeManifest(manifest).lengthBytes),
+      [2048, 4096, 4096, 4096],
+    );
+    for (const proposal of proposals) assert.equal(await settle(ends, proposal), "agreed");
+    const [cut, ...whole] = ends.follower.stock.segments();
+    assert.equal(cut![1].lengthBytes, 2048);
+    for (const [, { chunks }] of whole) assert.equal(chunks.length, 1);
   });
 
   it("goes on when short keys and keys as long as a segment come mixed", async () => {

@@ -4,9 +4,11 @@ import { LINK_LIMITS, type LinkLimits, type LinkParts } from "../../../src/link/
 import { LinkStock } from "../../../src/link/link-stock.ts";
 import type { LinkEnd } from "../../../src/link/manifest.ts";
 import { agreedRecord } from "../../../src/link/proposer.ts";
+import type { KeySpan } from "../../../src/link/quarantine.ts";
 import { TroubleLog } from "../../../src/link/trouble-log.ts";
 import { linkIdBetween, segmentName, type NodeId, type QkdKeyId, type SegmentName } from "../../../src/model/ids.ts";
 import { KeyMaterial } from "../../../src/model/key-material.ts";
+import { idsOf } from "../../../src/model/qkd-key-runs.ts";
 import type { PeerMessage } from "../../../src/peer/peer-messages.ts";
 import type { KeyVault } from "../../../src/store/key-vault.ts";
 import { createMemoryMetrics, type MemoryMetrics } from "../../fakes/memory-metrics.ts";
@@ -77,9 +79,22 @@ export function moduleKeys(
 /** Puts keys into quarantine, durably, as one chunk. */
 export async function store(end: LinkEndBench, keys: ReturnType<typeof moduleKeys>): Promise<void> {
   const transaction = end.vault.transaction();
-  const chunk = end.stock.sealKeys(transaction, keys, end.store.clock.wall());
+  const runs = keys.map(({ id, material }) => ({ first: id, count: 1, keyBytes: material.lengthBytes }));
+  const bytes = Uint8Array.from(keys.flatMap(({ material }) => material.expose((key) => [...key])));
+  const cut = { runs, parts: [{ from: 0, to: bytes.length }] };
+  const chunk = end.stock.sealKeys(transaction, bytes, cut, end.store.clock.wall());
   await end.vault.commit(transaction);
   end.stock.admit(chunk);
+}
+
+/** Keys in quarantine, as far as they are there, in the given order. */
+export function find({ stock }: LinkEndBench, ids: readonly QkdKeyId[]): KeySpan[] {
+  return ids.flatMap((first) => stock.quarantine.find({ first, count: 1 }));
+}
+
+/** What lies in quarantine, in the order in which it came. */
+export function heldIds({ stock }: LinkEndBench): QkdKeyId[] {
+  return [...idsOf([...stock.quarantine.chunks()].flatMap(({ keys }) => keys))];
 }
 
 /** A segment that both ends hold as agreed. */
@@ -97,10 +112,8 @@ export async function agree(
     const keys = moduleKeys(0x10_0000 * about.number, 1, about.lengthBytes);
     await store(end, keys);
     const transaction = end.vault.transaction();
-    const chunks = await end.stock.takeKeys(
-      transaction,
-      keys.map(({ id }) => end.stock.quarantine.get(id)!),
-    );
+    const ids = keys.map(({ id }) => id);
+    const chunks = await end.stock.takeKeys(transaction, find(end, ids));
     const { owner, lengthBytes } = about;
     const expiresAt = end.store.clock.wall() + (about.lifetimeMs ?? 86_400_000);
     const record = { phase: "agreed", owner, lengthBytes, expiresAt, chunks, manifest: "", tag: "" } as const;

@@ -2,8 +2,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { QkdKeyId } from "../../../src/model/ids.ts";
 import { segmentName } from "../../../src/model/ids.ts";
-import { Quarantine, keyRunsOf } from "../../../src/link/quarantine.ts";
-import { agree, LEDGER, LINK, moduleKeys, openLinkEnd, store, type LinkEndBench } from "./link-bench.ts";
+import type { ChunkName } from "../../../src/store/key-bag.ts";
+import type { ChunkRecord } from "../../../src/link/link-records.ts";
+import { IdRanges } from "../../../src/model/id-ranges.ts";
+import { bytesIn, keyRunsOf, Quarantine } from "../../../src/link/quarantine.ts";
+import { agree, find, heldIds, LEDGER, LINK, moduleKeys, openLinkEnd, store, type LinkEndBench } from "./link-bench.ts";
 
 const ids = (from: number, count: number): QkdKeyId[] => moduleKeys(from, count, 1).map(({ id }) => id);
 
@@ -14,8 +17,8 @@ async function quarantined(end: LinkEndBench): Promise<string[]> {
 /** Takes keys for segment 1 as a proposal does. */
 async function propose(end: LinkEndBench, wanted: readonly QkdKeyId[]): Promise<number> {
   const transaction = end.vault.transaction();
-  const keys = wanted.map((id) => end.stock.quarantine.get(id)!);
-  const lengthBytes = keys.reduce((sum, key) => sum + key.lengthBytes, 0);
+  const keys = find(end, wanted);
+  const lengthBytes = bytesIn(keys);
   const chunks = await end.stock.takeKeys(transaction, keys);
   const about = {
     phase: "proposed",
@@ -59,12 +62,9 @@ describe("stock of a link", () => {
     const [before] = await quarantined(end);
     assert.equal(await propose(end, ids(1, 3)), 6 * 64);
     assert.deepEqual(await bytesOf(end), expected(ids(1, 3), 64));
-    const left = [...end.stock.quarantine.keys()];
-    assert.deepEqual(
-      left.map(({ id }) => id),
-      [...ids(0, 1), ...ids(4, 2)],
-    );
-    using material = await end.stock.readKeys(left);
+    const left = [...ids(0, 1), ...ids(4, 2)];
+    assert.deepEqual(heldIds(end), left);
+    using material = await end.stock.readKeys(find(end, left));
     assert.deepEqual(
       material.expose((bytes) => bytes.slice()),
       expected([...ids(0, 1), ...ids(4, 2)], 64),
@@ -77,7 +77,7 @@ describe("stock of a link", () => {
     await store(end, moduleKeys(0, 4, 256));
     await store(end, moduleKeys(4, 2, 256));
     const wanted = [...ids(2, 2), ...ids(5, 1), ...ids(0, 2), ...ids(4, 1)];
-    using verified = await end.stock.readKeys(wanted.map((id) => end.stock.quarantine.get(id)!));
+    using verified = await end.stock.readKeys(find(end, wanted));
     await propose(end, wanted);
     const stored = await bytesOf(end);
     assert.deepEqual(stored, expected(wanted, 256));
@@ -95,9 +95,11 @@ describe("stock of a link", () => {
     await propose(end, ids(0, 6));
     const transaction = end.vault.transaction();
     const record = end.stock.forgetSegment(transaction, segmentName(1, 1));
-    await end.stock.returnKeys(transaction, record, new Set(ids(0, 2)));
+    const burnedIds = new IdRanges<true>();
+    burnedIds.add({ first: ids(0, 1)[0]!, count: 2 }, true);
+    await end.stock.returnKeys(transaction, record, burnedIds);
     await end.vault.commit(transaction);
-    assert.deepEqual([...end.stock.quarantine.keys()].map(({ id }) => id).sort(), ids(2, 4));
+    assert.deepEqual(heldIds(end).sort(), ids(2, 4));
     const { quarantine, burned } = end.vault.ledger.balances(LEDGER);
     assert.deepEqual([quarantine, burned], [4 * 64, 2 * 64]);
   });
@@ -106,16 +108,13 @@ describe("stock of a link", () => {
     const end = await openLinkEnd("follower");
     await store(end, moduleKeys(0, 2, 64));
     await store(end, moduleKeys(2, 2, 64));
-    const { chunk } = end.stock.quarantine.get(ids(0, 1)[0]!)!.chunk;
+    const { chunk } = find(end, ids(0, 1))[0]!.chunk;
+    end.stock.close(); // what is in memory needs no disk
     const bytes = (await end.store.level.get(`chunk/${chunk}`))!;
     bytes[5]! ^= 1;
     await end.store.level.put(`chunk/${chunk}`, bytes);
-    const keys = ids(0, 4).map((id) => end.stock.quarantine.get(id)!);
-    assert.equal(await end.stock.readKeysOrBurn(keys.slice(0, 2)), undefined);
-    assert.deepEqual(
-      [...end.stock.quarantine.keys()].map(({ id }) => id),
-      ids(2, 2),
-    );
+    assert.equal(await end.stock.readKeysOrBurn(find(end, ids(0, 2))), undefined);
+    assert.deepEqual(heldIds(end), ids(2, 2));
     assert.equal(end.vault.ledger.balances(LEDGER).burned, 128);
   });
 
@@ -156,28 +155,38 @@ describe("stock of a link", () => {
 });
 
 describe("quarantine", () => {
-  it("counts bytes, in the order in which keys came, and forgets what is taken", () => {
+  it("holds chunks whole: finds parts of them in any run of ids, and forgets all of a chunk that left", () => {
     const quarantine = new Quarantine();
-    const keys = moduleKeys(7, 3, 32).map(({ id, material }) => ({ id, lengthBytes: material.lengthBytes }));
-    quarantine.add({ chunk: "c" as never, lengthBytes: 96, keys: keyRunsOf(keys), receivedAt: 0 });
+    const [first, second] = [ids(7, 1)[0]!, ids(12, 1)[0]!];
+    const chunk = (name: string, from: QkdKeyId, count: number): ChunkRecord => ({
+      chunk: name as ChunkName,
+      lengthBytes: 32 * count,
+      keys: [{ first: from, count, keyBytes: 32 }],
+      receivedAt: 0,
+    });
+    const [one, other] = [chunk("one", first, 3), chunk("other", second, 4)];
+    quarantine.add(one);
+    quarantine.add(other);
+    const found = quarantine.find({ first: ids(8, 1)[0]!, count: 6 });
     assert.deepEqual(
-      [...quarantine.keys()].map(({ id, offsetBytes }) => [id, offsetBytes]),
+      found.map((span) => [span.first, span.count, span.offsetBytes, span.chunk]),
       [
-        [keys[0]!.id, 0],
-        [keys[1]!.id, 32],
-        [keys[2]!.id, 64],
+        [ids(8, 1)[0], 2, 32, one],
+        [second, 2, 0, other],
       ],
     );
-    quarantine.remove([keys[1]!.id, keys[1]!.id, "ff" as QkdKeyId]);
-    assert.deepEqual([quarantine.size, quarantine.bytes], [2, 64]);
+    assert.deepEqual(quarantine.gaps({ first: ids(8, 1)[0]!, count: 6 }), [{ first: ids(10, 1)[0], count: 2 }]);
+    quarantine.remove(one);
+    quarantine.remove(one);
+    assert.deepEqual([quarantine.size, quarantine.bytes, quarantine.has(first)], [4, 128, false]);
   });
 
   it("runs of keys keep their lengths apart", () => {
     const [one, two, three] = moduleKeys(0, 3, 1).map(({ id }) => id);
     const runs = keyRunsOf([
-      { id: one!, lengthBytes: 32 },
-      { id: two!, lengthBytes: 32 },
-      { id: three!, lengthBytes: 64 },
+      { first: one!, count: 1, keyBytes: 32 },
+      { first: two!, count: 1, keyBytes: 32 },
+      { first: three!, count: 1, keyBytes: 64 },
     ]);
     assert.deepEqual(runs, [
       { first: one, count: 2, keyBytes: 32 },

@@ -7,8 +7,9 @@ import {
   type HostMessage,
   type ModuleMessage,
 } from "../../../../drivers/serial-frame/messages.ts";
-import type { ByteChannel, DriverHost, QkdKey, QkdModule } from "../../../../src/driver/qkd-driver.ts";
+import type { ByteChannel, DriverHost, QkdKeyBatch, QkdModule } from "../../../../src/driver/qkd-driver.ts";
 import type { QkdKeyId } from "../../../../src/model/ids.ts";
+import { idsOf } from "../../../../src/model/qkd-key-runs.ts";
 import { openScope, type Scope } from "../../../../src/runtime/scope.ts";
 import { createRecordingLogger } from "../../../fakes/recording-logger.ts";
 import { createVirtualWorldClock, type VirtualWorldClock } from "../../../fakes/virtual-clock.ts";
@@ -123,9 +124,9 @@ export function readKeys(module: QkdModule, signal: AbortSignal, after?: QkdKeyI
     batches,
     /** The ids of the next batch, whose material is erased. */
     async ids(): Promise<readonly QkdKeyId[]> {
-      const { value } = (await batches.next()) as { readonly value: readonly QkdKey[] };
-      for (const { material } of value) material.erase();
-      return value.map(({ id }) => id);
+      const { value } = (await batches.next()) as { readonly value: QkdKeyBatch };
+      value.material.erase();
+      return [...idsOf(value.runs)];
     },
   };
 }
