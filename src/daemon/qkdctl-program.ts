@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 
 import manifest from "../../package.json" with { type: "json" };
+import { renderMap } from "../api/operator/map-text.ts";
 import { type NodeStatus, troublesOf } from "../api/operator/node-status.ts";
 import { renderStatus } from "../api/operator/status-text.ts";
 
@@ -20,8 +21,8 @@ export interface Terminal {
 
 const HELP = `
 Exit codes:
-  ${EXIT.ok}   the node is ready, and nothing needs a look
-  ${EXIT.troubles}   the node is not ready, or something needs a look (lines with "!")
+  ${EXIT.ok}   the node is ready, and nothing needs a look; for map: there is a way to every node
+  ${EXIT.troubles}   the node is not ready, or something needs a look (lines with "!"); for map: some way is missing
   ${EXIT.usage}   this command line is wrong
   ${EXIT.unreachable}  no node answers there
 
@@ -29,6 +30,8 @@ Examples:
   qkdctl status
   qkdctl status --url http://10.0.0.7:9614
   qkdctl status --json | jq '.pools[] | {remote, direction, keys}'
+  qkdctl map
+  qkdctl map --json | jq -r '.routes[] | "\\(.to): \\(.route)"'
   QKDCTL_URL=http://10.0.0.7:9614 qkdctl status > /dev/null || echo "look at this node"
 `;
 
@@ -49,15 +52,17 @@ export async function runQkdctl(words: readonly string[], terminal: Terminal): P
     .showHelpAfterError('("qkdctl --help" shows what there is)')
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
     .exitOverride();
-  program
-    .command("status")
-    .description("links, modules, pools and the ledger of key of one node; troubles first")
-    .option("--json", "print it for programs", false)
-    .option("--url <url>", `operator port of the node (default: $QKDCTL_URL, else ${DEFAULT_URL})`)
-    .addHelpText("after", HELP)
-    .action(async (options: { readonly json: boolean; readonly url?: string }) => {
-      exitCode = await showStatus(options, terminal);
-    });
+  for (const { name, about, show } of COMMANDS) {
+    program
+      .command(name)
+      .description(about)
+      .option("--json", "print it for programs", false)
+      .option("--url <url>", `operator port of the node (default: $QKDCTL_URL, else ${DEFAULT_URL})`)
+      .addHelpText("after", HELP)
+      .action(async (options: Options) => {
+        exitCode = await askNode(options, terminal, show);
+      });
+  }
   if (words.length === 0) {
     terminal.err(program.helpInformation() + HELP);
     return EXIT.usage;
@@ -72,10 +77,34 @@ export async function runQkdctl(words: readonly string[], terminal: Terminal): P
   }
 }
 
-async function showStatus(
-  options: { readonly json: boolean; readonly url?: string },
-  { environment, out, err }: Terminal,
-): Promise<number> {
+interface Options {
+  readonly json: boolean;
+  readonly url?: string;
+}
+
+/** What is printed of a status, for people and for programs, and what a script learns by the exit code. */
+type Show = (status: NodeStatus) => { readonly text: string; readonly json: unknown; readonly exitCode: number };
+
+const COMMANDS: readonly { readonly name: string; readonly about: string; readonly show: Show }[] = [
+  {
+    name: "status",
+    about: "links, modules, pools and the ledger of key of one node; troubles first",
+    show: (status) => {
+      const isWell = status.health.ready && troublesOf(status).length === 0;
+      return { text: renderStatus(status), json: status, exitCode: isWell ? EXIT.ok : EXIT.troubles };
+    },
+  },
+  {
+    name: "map",
+    about: "the network as one node knows it: links, their pad, and the ways that relays take; 1 where there is no way",
+    show: (status) => {
+      const isWhole = status.map.routes.every(({ route }) => route !== undefined);
+      return { text: renderMap(status), json: status.map, exitCode: isWhole ? EXIT.ok : EXIT.troubles };
+    },
+  },
+];
+
+async function askNode(options: Options, { environment, out, err }: Terminal, show: Show): Promise<number> {
   const given = options.url ?? environment["QKDCTL_URL"];
   const url = URL.parse(given === undefined || given === "" ? DEFAULT_URL : given);
   if (url === null || !/^https?:$/.test(url.protocol)) {
@@ -87,8 +116,9 @@ async function showStatus(
     err(`${answer}\n`);
     return EXIT.unreachable;
   }
-  out(options.json ? `${JSON.stringify(answer, undefined, 2)}\n` : renderStatus(answer));
-  return answer.health.ready && troublesOf(answer).length === 0 ? EXIT.ok : EXIT.troubles;
+  const { text, json, exitCode } = show(answer);
+  out(options.json ? `${JSON.stringify(json, undefined, 2)}\n` : text);
+  return exitCode;
 }
 
 /** The status, or a sentence that says why there is none. */

@@ -11,6 +11,7 @@ import type {
   PoolStatus,
   SupplyTotals,
 } from "../api/operator/node-status.ts";
+import { mapStatusOf } from "../api/operator/map-status.ts";
 import type { LinkReport } from "../link/qkd-link.ts";
 import { BITS_PER_BYTE, HOUR_MS } from "../model/units.ts";
 import type { TrustedNode } from "../node/trusted-node.ts";
@@ -64,6 +65,10 @@ export function createStatusCollector(parts: StatusParts): StatusCollector {
         ...node.pools.outbound.map((pool) => outboundStatus(pool, node)),
         ...node.pools.inbound.map((pool) => inboundStatus(pool, config)),
       ],
+      map: mapStatusOf(
+        node.topology,
+        node.pools.outbound.map(({ id }) => id.remote),
+      ),
       ledger: node.vault.ledger.owners().map((owner) => ({ owner, balances: node.vault.ledger.balances(owner) })),
       supply: totals(),
       certificates: certificatesOf(parts),

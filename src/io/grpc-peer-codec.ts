@@ -14,6 +14,7 @@ import {
   ADVERT_LINKS_MAX,
   type Advert,
   type AdvertisedLink,
+  type DirectoryFingerprints,
   type PeerMessage,
   type PoolHolding,
   type RelayAnswer,
@@ -151,6 +152,14 @@ const pools = (number: number) => repeated(number, poolHolding, POOLS_MAX);
 
 const checkPools = (holdings: readonly PoolHolding[]): void => checkRuns(holdings.flatMap(({ segments }) => segments));
 
+const fingerprint = hexName((hex) => hex, { min: 0, max: 16 });
+const fingerprints = message<DirectoryFingerprints>("DirectoryFingerprints", {
+  saes: field(1, fingerprint),
+  pairs: field(2, fingerprint),
+});
+/** A peer of an earlier version does not send it, and is to be told that it is of another version. */
+const directory: FieldType<DirectoryFingerprints> = { ...fingerprints, absent: () => ({ saes: "", pairs: "" }) };
+
 const advertisedLink = message<AdvertisedLink>("AdvertisedLink", {
   neighbour: field(1, nodeId),
   state: field(2, choice({ up: 1, down: 2 })),
@@ -214,6 +223,7 @@ const ENVELOPE = oneOf<Envelope>("Envelope", {
         witnessedUpTo: field(9, segmentName),
         ownMark: field(10, mark),
         returnedMark: field(11, mark),
+        directory: field(12, directory),
       },
       ({ held }) => checkRuns(held),
     ),

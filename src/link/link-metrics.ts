@@ -10,6 +10,7 @@ export interface LinkMetrics {
   readonly stockBits: Gauge<"link" | "state">;
   readonly keyBits: RunningTotal<"link" | "use">;
   readonly sessions: Gauge<"link">;
+  readonly directoryDiffers: Gauge<"link" | "section">;
   readonly segments: Counter<"link" | "result">;
   readonly openings: Counter<"link" | "role">;
   readonly tagFailures: Counter<"link">;
@@ -51,6 +52,7 @@ export function createLinkMetrics(registry: MetricsRegistry): LinkMetrics {
       labels: ["link", "use"],
     }),
     sessions: registry.gauge({ name: "qkdn_link_session_up", help: "1 while the KM link is up.", labels: link }),
+    directoryDiffers: directoryGauge(registry),
     segments: registry.counter({
       name: "qkdn_link_segments_total",
       help: "Link segments by result of the agreement.",
@@ -72,4 +74,12 @@ export function createLinkMetrics(registry: MetricsRegistry): LinkMetrics {
       labels: ["link", "fault"],
     }),
   };
+}
+
+function directoryGauge(registry: MetricsRegistry): LinkMetrics["directoryDiffers"] {
+  return registry.gauge({
+    name: "qkdn_link_directory_differs",
+    help: "1 while the two ends of the link were told different things: saes, pairs (sections of the configuration).",
+    labels: ["link", "section"],
+  });
 }

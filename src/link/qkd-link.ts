@@ -11,6 +11,7 @@ import { BITS_PER_BYTE } from "../model/units.ts";
 import type {
   Advert,
   Control,
+  DirectoryFingerprints,
   Frame,
   Hello,
   PeerMessage,
@@ -25,6 +26,7 @@ import type { Random } from "../runtime/random.ts";
 import type { Scope } from "../runtime/scope.ts";
 import type { KeyVault } from "../store/key-vault.ts";
 import type { Balances } from "../store/ledger.ts";
+import { compareDirectories } from "./directory-check.ts";
 import { InboundPads, type FrameRefusal, type OpenedFrame } from "./inbound-pads.ts";
 import { KeyAgreement } from "./key-agreement.ts";
 import type { LinkLimits, LinkParts } from "./link-parts.ts";
@@ -43,6 +45,7 @@ export interface QkdLinkParts {
   readonly self: NodeId;
   readonly neighbour: NodeId;
   readonly incarnation: Incarnation;
+  readonly directory: DirectoryFingerprints;
   readonly vault: KeyVault;
   readonly transport: PeerTransport;
   readonly driver: QkdDriver;
@@ -238,7 +241,7 @@ class OpenQkdLink implements QkdLink {
 
   #rooms(): ConstructorParameters<typeof LinkSession>[1] {
     return {
-      hello: () => helloOf(this.#link, this.#parts.incarnation, this.#outbound.openNames),
+      hello: () => helloOf(this.#link, { ...this.#parts, open: this.#outbound.openNames }),
       settle: (hello) => this.#settle(hello),
       up: (hello, peerIsNew) => this.#up(hello, peerIsNew),
       message: (message) => this.#message(message),
@@ -257,6 +260,7 @@ class OpenQkdLink implements QkdLink {
   }
 
   #up(hello: Hello, peerIsNew: boolean): void {
+    compareDirectories(this.#link, this.#parts.directory, hello);
     this.#inbound.sessionUp(peerIsNew ? undefined : hello.open);
     this.#outbound.sessionUp(peerIsNew);
     this.#agreement.sessionUp();

@@ -3,14 +3,16 @@
  * finds out. Everything here can only burn, so the session's mutual TLS is enough for it.
  */
 import { bytesOfHex, hexOfBytes } from "../model/byte-layout.ts";
-import type { Incarnation, SegmentName } from "../model/ids.ts";
 import { lookupIn, segmentRunsOf } from "../model/segment-runs.ts";
 import { KX_PROTOCOL_VERSION, type Hello } from "../peer/peer-messages.ts";
 import type { LinkParts } from "./link-parts.ts";
 import { makeMark } from "./mark.ts";
 import { isPlausible } from "./plausible-name.ts";
 
-export function helloOf(parts: LinkParts, incarnation: Incarnation, open: readonly SegmentName[]): Hello {
+export function helloOf(
+  parts: LinkParts,
+  { incarnation, open, directory }: Pick<Hello, "incarnation" | "open" | "directory">,
+): Hello {
   const { stock, self, clock } = parts;
   const { state, vault } = stock;
   return {
@@ -26,6 +28,7 @@ export function helloOf(parts: LinkParts, incarnation: Incarnation, open: readon
     witnessedUpTo: state.witnessedUpTo,
     ownMark: makeMark(vault),
     returnedMark: bytesOfHex(state.peerMark),
+    directory,
   };
 }
 

@@ -20,6 +20,7 @@ import { ReservationHop } from "../relay/reservation-hop.ts";
 import { randomName } from "../runtime/random.ts";
 import type { Scope } from "../runtime/scope.ts";
 import { openKeyVault, type KeyVault } from "../store/key-vault.ts";
+import { directoryFingerprints } from "../supply/directory-fingerprints.ts";
 import type { KeySupply } from "../supply/key-supply.ts";
 import { createOnDemand } from "../supply/on-demand.ts";
 import { createSaeDirectory } from "../supply/sae-directory.ts";
@@ -203,6 +204,7 @@ class OpenNode implements TrustedNode {
           self: this.id,
           neighbour,
           incarnation: this.incarnation,
+          directory: directoryFingerprints(this.#config.saes, this.#config.pairs),
           vault: this.vault,
           driver,
           driverConfig: driver.parseConfig(driverConfig),

@@ -33,6 +33,15 @@ export interface Hello {
   readonly ownMark: Uint8Array;
   /** The newest mark of the receiver that the sender keeps; empty when it has none. */
   readonly returnedMark: Uint8Array;
+  readonly directory: DirectoryFingerprints;
+}
+
+/** What a node was told about SAEs, in short: 16 bytes as hex each; empty where it does not say. */
+export interface DirectoryFingerprints {
+  /** Which SAE lives at which node. */
+  readonly saes: string;
+  /** Which pairs may share keys, and in which class. */
+  readonly pairs: string;
 }
 
 /** Once a second: silence means that the neighbour is lost. */

@@ -4,7 +4,7 @@
  * Newer is the larger epoch, then the larger sequence; silence ages an advert out. A link counts only while both of its ends
  * advertise it as up; of our own links our sessions know first.
  */
-import type { NodeId } from "../model/ids.ts";
+import { linkEnds, linkIdBetween, type LinkId, type NodeId } from "../model/ids.ts";
 import { ADVERT_LINKS_MAX, type Advert, type AdvertisedLink } from "../peer/peer-messages.ts";
 import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import { isPlausibleEpoch } from "../runtime/plausible-epoch.ts";
@@ -28,6 +28,16 @@ export interface UsableLink {
   readonly to: NodeId;
   readonly padBytes: number;
   readonly padBytesPerSecond: number;
+}
+
+/** A link as its ends tell of it; what an end did not say is missing. */
+export interface MappedLink {
+  readonly ends: readonly [NodeId, NodeId];
+  readonly says: readonly [EndSays | undefined, EndSays | undefined];
+}
+
+export interface EndSays extends Omit<AdvertisedLink, "neighbour"> {
+  readonly ageMs: number;
 }
 
 export class NetworkMap {
@@ -106,6 +116,27 @@ export class NetworkMap {
       }
     }
     return usable.sort((one, other) => (`${one.from}--${one.to}` < `${other.from}--${other.to}` ? -1 : 1));
+  }
+
+  /** All that anybody tells of, usable or not, in the order of names. */
+  links(): readonly MappedLink[] {
+    const links = new Map<
+      LinkId,
+      { ends: readonly [NodeId, NodeId]; says: [EndSays | undefined, EndSays | undefined] }
+    >();
+    const add = (from: NodeId, { neighbour, ...said }: AdvertisedLink, ageMs: number): void => {
+      const name = linkIdBetween(from, neighbour);
+      const ends = linkEnds(name);
+      const link = links.get(name) ?? { ends, says: [undefined, undefined] };
+      link.says[ends.indexOf(from)] = { ...said, ageMs };
+      links.set(name, link);
+    };
+    for (const link of this.#ownLinks) add(this.self, link, 0);
+    for (const origin of this.origins()) {
+      const { links: told, ageMs } = this.advert(origin)!;
+      if (origin !== this.self) for (const link of told) add(origin, link, ageMs);
+    }
+    return [...links].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, link]) => link);
   }
 
   #saysUp(node: NodeId, of: NodeId): boolean {

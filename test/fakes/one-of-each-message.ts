@@ -41,6 +41,7 @@ const messages: OneOfEach = {
       witnessedUpTo: segmentName(0, 0),
       ownMark: bytes(60, 1),
       returnedMark: new Uint8Array(0),
+      directory: { saes: "5a".repeat(16), pairs: "c3".repeat(16) },
     },
   ],
   heartbeat: [

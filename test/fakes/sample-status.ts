@@ -1,5 +1,6 @@
 /** The status of a node with a good link and a bad one. */
 import type { HealthReport, NodeStatus } from "../../src/api/operator/node-status.ts";
+import type { MapStatus } from "../../src/api/operator/map-status.ts";
 import { type LinkId, type NodeId, linkIdBetween, parseKeyClass, parseNodeId } from "../../src/model/ids.ts";
 import { HOUR_MS } from "../../src/model/units.ts";
 import { ACCOUNTS, type Balances } from "../../src/store/ledger.ts";
@@ -16,6 +17,50 @@ function balances(part: Partial<Balances>): Balances {
 }
 
 export const READY: HealthReport = { live: true, ready: true, reasons: [] };
+
+/** A line of three: node-a, node-b, far-node. */
+function wellMap(): MapStatus {
+  const up = { state: "up", padBytesPerSecond: 775 } as const;
+  return {
+    nodes: [
+      { node: far, ageMs: 2_300 },
+      { node: a, ageMs: 0 },
+      { node: b, ageMs: 1_100 },
+    ],
+    links: [
+      {
+        ends: [far, b],
+        state: "up",
+        says: [
+          { ...up, padBytes: 400_000, ageMs: 2_300 },
+          { ...up, padBytes: 500_000, ageMs: 1_100 },
+        ],
+      },
+      {
+        ends: [a, b],
+        state: "up",
+        says: [
+          { ...up, padBytes: 663_552, ageMs: 0 },
+          { ...up, padBytes: 65_000, ageMs: 1_100 },
+        ],
+      },
+    ],
+    routes: [
+      { to: far, route: [b, far], alternatives: [[b, far]], disjoint: [[b, far]] },
+      { to: b, route: [b], alternatives: [[b]], disjoint: [[b]] },
+    ],
+  };
+}
+
+/** Only the neighbour is known, and out of reach. */
+function badMap(): MapStatus {
+  const down = { state: "down", padBytes: 663_552, padBytesPerSecond: 0, ageMs: 0 } as const;
+  return {
+    nodes: [{ node: a, ageMs: 0 }, { node: b }],
+    links: [{ ends: [a, b], state: "down", says: [down, null] }],
+    routes: [{ to: far }, { to: b }],
+  };
+}
 
 /** All is well. */
 export function wellStatus(): NodeStatus {
@@ -55,6 +100,7 @@ export function wellStatus(): NodeStatus {
       },
       { remote: far, direction: "inbound", keyClass: ordinary, stockBytes: 640, keys: 20, inFlightBytes: 0 },
     ],
+    map: wellMap(),
     ledger: [
       {
         owner: "link/node-a--node-b",
@@ -96,6 +142,7 @@ export function badStatus(): NodeStatus {
       { ...outbound!, keys: 499 },
       { ...inbound!, keys: 0, stockBytes: 0 },
     ],
+    map: badMap(),
     ledger: [{ owner: "link/node-a--node-b", balances: balances({ received: 100, burned: 60 }) }],
     certificates: [
       { use: "peers", subject: "CN=node-a", notAfter: 0, daysLeft: -0.5 },

@@ -67,6 +67,7 @@ const arbitraries: { readonly [Kind in Envelope["kind"]]: fc.Arbitrary<Extract<E
     witnessedUpTo: segment,
     ownMark: mark,
     returnedMark: mark,
+    directory: record({ saes: hex<string>({ min: 0, max: 16 }), pairs: hex<string>({ min: 0, max: 16 }) }),
   }),
   heartbeat: record({
     kind: kind("heartbeat"),

@@ -2,6 +2,7 @@
 import type { QkdModuleStatus } from "../../driver/qkd-driver.ts";
 import type { KeyClass, LinkId, NodeId } from "../../model/ids.ts";
 import type { WallMs } from "../../runtime/clock.ts";
+import type { MapStatus } from "./map-status.ts";
 import { ACCOUNTS, type Balances, type LedgerOwner } from "../../store/ledger.ts";
 
 export interface HealthReport {
@@ -21,6 +22,8 @@ export interface NodeStatus {
   readonly store: StoreStatus;
   readonly links: readonly LinkStatus[];
   readonly pools: readonly PoolStatus[];
+  /** The whole network, as this node knows it. */
+  readonly map: MapStatus;
   readonly ledger: readonly LedgerLine[];
   readonly supply: SupplyTotals;
   readonly certificates?: readonly CertificateStatus[];

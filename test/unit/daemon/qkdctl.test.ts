@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { after, before, describe, test } from "node:test";
 
 import { createOperatorHandlers, refuseOperatorExchange } from "../../../src/api/operator/handlers.ts";
+import { renderMap } from "../../../src/api/operator/map-text.ts";
 import type { NodeStatus } from "../../../src/api/operator/node-status.ts";
 import { renderStatus } from "../../../src/api/operator/status-text.ts";
 import { runQkdctl } from "../../../src/daemon/qkdctl-program.ts";
@@ -83,6 +84,22 @@ describe("qkdctl status", () => {
   });
 });
 
+describe("qkdctl map", () => {
+  test("prints the network as the node knows it, for people and for programs; 0 while there is a way to every node", async () => {
+    status = wellStatus();
+    assert.deepEqual(await run(["map", "--url", url]), { exitCode: 0, out: renderMap(status), err: "" });
+    const programs = await run(["map", "--json", "--url", url]);
+    assert.deepEqual(JSON.parse(programs.out), JSON.parse(JSON.stringify(status.map)));
+  });
+
+  test("is 1 while there is no way to some node", async () => {
+    status = badStatus();
+    const { exitCode, out } = await run(["map", "--url", url]);
+    assert.equal(exitCode, 1);
+    assert.match(out, /NO ROUTE/);
+  });
+});
+
 describe("the command line", () => {
   for (const words of [[], ["stats"], ["status", "--jsno"], ["status", "extra"], ["status", "--url", "localhost"]]) {
     test(`is 2 for "qkdctl ${words.join(" ")}", with help on standard error`, async () => {
@@ -94,7 +111,7 @@ describe("the command line", () => {
   }
 
   test("--help teaches by examples, and lists the exit codes", async () => {
-    for (const words of [["--help"], ["status", "--help"]]) {
+    for (const words of [["--help"], ["status", "--help"], ["map", "--help"]]) {
       const { exitCode, out } = await run(words);
       assert.equal(exitCode, 0);
       assert.match(out, /Examples:\n {2}qkdctl status\n/);

@@ -121,6 +121,17 @@ describe("a message between neighbours", () => {
     assert.deepEqual(decodeEnvelope(Buffer.from("1a00", "hex")), { kind: "inventory", runs: [] });
   });
 
+  it("that is a hello of an earlier version lacks fingerprints, and is read: it is refused for its version", () => {
+    const { directory, ...earlier } = hello;
+    assert.equal(directory.saes.length, 32);
+    const wire = encodeEnvelope(hello);
+    const added = 2 + 2 * (2 + 16); // the last field
+    const shorter = Buffer.from(wire.subarray(0, wire.length - added));
+    const length = wire.length - 3 - added; // behind the kind and a length of two bytes
+    shorter.set([(length % 128) + 128, Math.floor(length / 128)], 1);
+    assert.deepEqual(decodeEnvelope(shorter), { ...earlier, directory: { saes: "", pairs: "" } });
+  });
+
   it("gives its byte strings as views, without a copy", () => {
     const wire = encodeEnvelope({ kind: "frame", bytes: new Uint8Array(1_000).fill(1) });
     const decoded = decodeEnvelope(wire);
