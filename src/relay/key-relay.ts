@@ -31,6 +31,8 @@ import { relayProofVerifies } from "./relay-proof.ts";
 
 const RELAYS_IN_FLIGHT_MAX = 64;
 const FRAME_PAYLOAD_BYTES_MAX = 60_000;
+/** Who waits for a key cannot wait for a node that stands still: the time is enough for another way. */
+const ON_DEMAND_ANSWER_MS: MonotonicMs = 1_000;
 /** For one order. */
 const ROUTES_TRIED_MAX = 3;
 
@@ -221,7 +223,7 @@ class OriginRelay implements KeyRelay {
     const request = { kind: "relay-reservation", relay, origin: self, keyClass, route, totalBytes, urgency } as const;
     if (!link.send(request)) return refusal("busy", self);
     this.#reserving.set(relay, { link, settle: resolve });
-    const cancelTimer = clock.after(RESERVATION_MS, giveUp);
+    const cancelTimer = clock.after(urgency === "on-demand" ? ON_DEMAND_ANSWER_MS : RESERVATION_MS, giveUp);
     deadline.addEventListener("abort", giveUp, { once: true });
     try {
       return await promise;

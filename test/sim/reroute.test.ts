@@ -7,7 +7,7 @@ import { watchConserved } from "./checkers/conserved.ts";
 import { watchEachByteOnce } from "./checkers/each-byte-once.ts";
 import { checkRecovers } from "./checkers/recovers.ts";
 import type { SimNode } from "./sim-node.ts";
-import { createWorld, type World } from "./world.ts";
+import { createWorld, saeAt, type World } from "./world.ts";
 
 /** Silence of 5 s, the flood, and a relay that failed meanwhile. */
 const REROUTED_MS_MAX = 15_000;
@@ -99,5 +99,23 @@ test("a relay that gets no answer the short way is sent the other way, within it
   assert.ok(lost > 0, "nothing was sent the short way");
   const { orders } = at(world, "n1").scheduler.report(poolOf(world, "n1", "n3"));
   assert.equal(orders.findLast(({ result }) => result !== undefined)?.result?.outcome, "established");
+  assert.deepEqual(world.violations, []);
+});
+
+test("an SAE that finds no stock while a node on the short way stands still gets its keys the other way, in time", async () => {
+  const world = await openRing(35);
+  const [initiator, target] = [nodeOf(world, "n1"), nodeOf(world, "n3")];
+  const pool = poolOf(world, "n1", "n3");
+  world.network.cut("n1", "n2", { oneWay: true, endSessionsAfterMs: 60_000 }); // its neighbours have not noticed yet
+  const burning = pool.burnStock();
+  await world.clock.run(50);
+  await burning;
+  assert.equal(routeBetween(world, "n1", "n3"), "n2 n3");
+  let given = 0;
+  const pair = { initiator: saeAt(initiator.id), target: saeAt(target.id) };
+  const asked = initiator.node!.supply.encryptionKeys({ pair, count: 4, sizeBits: 256 }, new AbortController().signal);
+  void asked.then((keys) => (given = keys.length));
+  await world.clock.run(2_000);
+  assert.equal(given, 4);
   assert.deepEqual(world.violations, []);
 });
