@@ -21,8 +21,10 @@ const PAD_AHEAD_MS = 2 * SECOND_MS;
 /** More than any scarcity: whoever refused is asked again only where there is no other way. */
 const REFUSAL_COST = 8;
 const REFUSAL_MS: MonotonicMs = 5_000;
-/** A route is left only for one that is better by this much: one step of scarcity alone moves nothing. */
+/** A route is left only for one that is better by this much: one step of scarcity alone moves nothing … */
 const CHANGE_GAIN_MIN = 1;
+/** … but to a shorter one, which spends less pad and shows the key to fewer nodes. */
+const SHORTER_GAIN_MIN = 0.5;
 
 /** What a link costs: 1 with ample pad, up to 5 without any. Pad is that of the sending side. */
 export function linkCost({ padBytes, padBytesPerSecond }: UsableLink): number {
@@ -64,7 +66,8 @@ class MapRouter implements Router {
       return undefined;
     }
     const used = this.#used.get(destination);
-    const stays = used !== undefined && routeCost(costs, this.#map.self, used) < found.cost + CHANGE_GAIN_MIN;
+    const gainMin = used !== undefined && found.route.length < used.length ? SHORTER_GAIN_MIN : CHANGE_GAIN_MIN;
+    const stays = used !== undefined && routeCost(costs, this.#map.self, used) < found.cost + gainMin;
     if (!stays) this.#used.set(destination, found.route);
     return stays ? used : found.route;
   }

@@ -73,7 +73,7 @@ describe("a route", () => {
     assert.equal(now(), "e d c");
   });
 
-  it("stays when the other is better by one step of scarcity, and comes back when the best is better by a hop", () => {
+  it("stays with a longer one that costs the same, and goes back to a shorter one that is better by a step", () => {
     const { says, now } = openRing();
     assert.equal(now("d"), "e d");
     says("e", { d: 0, a: AMPLE });
@@ -81,11 +81,16 @@ describe("a route", () => {
     says("e", { d: 100_000, a: AMPLE }); // 2 hops and a step of two: 3
     assert.equal(now("d"), "b c d");
     says("b", { a: AMPLE, c: 200_000 });
+    assert.equal(now("d"), "e d");
+  });
+
+  it("does not leave a short one for a longer one that is better by one step of scarcity alone", () => {
+    const { says, now } = openRing();
+    assert.equal(now("d"), "e d");
+    says("e", { d: 60_000, a: AMPLE }); // 2 hops and three steps: 3.5
+    assert.equal(now("d"), "e d");
+    says("e", { d: 30_000, a: AMPLE });
     assert.equal(now("d"), "b c d");
-    says("e", { d: AMPLE, a: AMPLE });
-    assert.equal(now("d"), "e d");
-    says("e", { d: 200_000, a: 200_000 });
-    assert.equal(now("d"), "e d");
   });
 
   it("and its alternatives are told, also those that share no node", () => {
