@@ -63,6 +63,11 @@ export class KeepAliveConnection {
   }
 
   #read(bytes: Buffer): void {
+    if (this.#waiting === undefined) {
+      // Nobody asked: a node tells a connection on which no request came in time that it ends it.
+      this.#socket?.destroy();
+      return;
+    }
     this.#received = this.#received.length === 0 ? bytes : Buffer.concat([this.#received, bytes]);
     const headEnd = this.#received.indexOf(HEAD_END);
     if (headEnd < 0) return;
@@ -74,7 +79,7 @@ export class KeepAliveConnection {
     this.#received = this.#received.subarray(end);
     // After so many requests the node ends a connection: the next request comes on a new one.
     if (/^connection: close/im.test(head)) this.#socket = undefined;
-    const { done } = this.#waiting!;
+    const { done } = this.#waiting;
     this.#waiting = undefined;
     done(answer);
   }

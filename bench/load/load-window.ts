@@ -55,7 +55,7 @@ export class LoadWindow {
       for (; counts.started < count && free.length > 0; counts.started += 1) {
         const due = dueAt(counts.started);
         if (due > performance.now()) return;
-        const lane = free.pop()!;
+        const lane = free.shift()!; // each in its turn, as SAEs are
         void this.#work(lane, due).then(() => {
           free.push(lane);
           counts.answered += 1;

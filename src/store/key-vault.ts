@@ -15,12 +15,20 @@ import type { MetricsRegistry } from "../runtime/metrics.ts";
 import { randomName, type Random } from "../runtime/random.ts";
 import { openKeyBag, type ChunkName, type KeyBag } from "./key-bag.ts";
 import { Ledger, type Balances, type LedgerOwner } from "./ledger.ts";
-import type { RecordDatabase, RecordOperation } from "./record-database.ts";
+import type { RecordDatabase } from "./record-database.ts";
 import type { SlotFile } from "./slot-file.ts";
 import { createStoreMac, type StoreMac } from "./store-keys.ts";
 import { createStoreMetrics } from "./store-metrics.ts";
 import { decodeRecord, encodeRecord, type RecordValue } from "./store-record.ts";
-import { CHUNK_NONCE, CHUNK_PREFIX, CHUNK_TAG_BYTES, CHUNK_VERSION, chunkContext, Transaction } from "./transaction.ts";
+import {
+  CHUNK_NONCE,
+  CHUNK_PREFIX,
+  CHUNK_TAG_BYTES,
+  CHUNK_VERSION,
+  chunkContext,
+  Transaction,
+  type RecordPut,
+} from "./transaction.ts";
 import { JOURNAL_RING, WriteQueue } from "./write-queue.ts";
 
 const META = "meta";
@@ -129,6 +137,7 @@ export class KeyVault {
         keyBag: opened.keyBag,
         ledger: opened.ledger,
         metrics: parts.metrics === undefined ? undefined : createStoreMetrics(parts.metrics),
+        encode: (name, value) => encodeRecord(this.#mac, name, value),
         closingRecords: (journal, changed) => this.#closingRecords(journal, changed),
       },
       opened.journal,
@@ -163,7 +172,6 @@ export class KeyVault {
         dataKey.expose((bytes) => this.#parts.random.fill(bytes));
         return dataKey;
       },
-      encode: (name, value) => encodeRecord(this.#mac, name, value),
     });
   }
 
@@ -237,14 +245,14 @@ export class KeyVault {
     return orphans.length;
   }
 
-  #closingRecords(journal: number, changed: readonly LedgerOwner[]): readonly RecordOperation[] {
+  #closingRecords(journal: number, changed: readonly LedgerOwner[]): readonly RecordPut[] {
     const meta: Meta = { schema: SCHEMA, storeId: this.storeId, epoch: this.epoch, journal };
     const records: (readonly [string, RecordValue])[] = [
       [META, meta as unknown as RecordValue],
       [journalRecord(journal), journal],
       ...changed.map((owner) => [LEDGER_PREFIX + owner, { ...this.ledger.balances(owner) }] as const),
     ];
-    return records.map(([name, value]) => ({ kind: "put", name, value: encodeRecord(this.#mac, name, value) }));
+    return records.map(([name, value]) => ({ kind: "put-value", name, value }));
   }
 }
 

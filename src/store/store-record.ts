@@ -16,11 +16,12 @@ const VERSION = 1;
 const MAC_BYTES = 16;
 
 export function encodeRecord(mac: StoreMac, name: string, value: RecordValue): Uint8Array {
-  const body = new TextEncoder().encode(JSON.stringify(value));
+  const text = new TextEncoder();
+  const body = text.encode(JSON.stringify(value));
   const record = new Uint8Array(1 + body.length + MAC_BYTES);
   record[0] = VERSION;
   record.set(body, 1);
-  record.set(mac.of([new TextEncoder().encode(name), record.subarray(0, 1 + body.length)]), 1 + body.length);
+  record.set(mac.of([text.encode(name), record.subarray(0, 1 + body.length)]), 1 + body.length);
   return record;
 }
 

@@ -25,11 +25,17 @@ export interface TransactionParts {
   readonly storeId: string;
   readonly nextChunk: () => ChunkName;
   readonly freshDataKey: () => KeyMaterial;
-  readonly encode: (name: string, value: RecordValue) => Uint8Array;
+}
+
+/** A record as its room knows it: it is encoded when its group is written, so the value must not change any more. */
+export interface RecordPut {
+  readonly kind: "put-value";
+  readonly name: string;
+  readonly value: RecordValue;
 }
 
 export class Transaction {
-  readonly operations: RecordOperation[] = [];
+  readonly operations: (RecordOperation | RecordPut)[] = [];
   readonly dataKeys: { readonly chunk: ChunkName; readonly dataKey: KeyMaterial }[] = [];
   readonly destroyed: ChunkName[] = [];
   readonly moves: LedgerMove[] = [];
@@ -76,7 +82,7 @@ export class Transaction {
   }
 
   put(name: string, value: RecordValue): this {
-    this.operations.push({ kind: "put", name, value: this.#parts.encode(name, value) });
+    this.operations.push({ kind: "put-value", name, value });
     return this;
   }
 

@@ -11,7 +11,8 @@ import type { KeyBag } from "./key-bag.ts";
 import type { Ledger, LedgerOwner } from "./ledger.ts";
 import type { RecordDatabase, RecordOperation } from "./record-database.ts";
 import type { StoreMetrics } from "./store-metrics.ts";
-import type { Transaction } from "./transaction.ts";
+import type { RecordValue } from "./store-record.ts";
+import type { RecordPut, Transaction } from "./transaction.ts";
 
 const GROUP_BYTES_MAX = 8 * 1_048_576;
 const GROUP_TRANSACTIONS_MAX = 512;
@@ -23,8 +24,9 @@ export interface WriteQueueParts {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly metrics: StoreMetrics | undefined;
+  readonly encode: (name: string, value: RecordValue) => Uint8Array;
   /** The records that say that this group was written, and what the changed accounts hold now. */
-  readonly closingRecords: (journal: number, changed: readonly LedgerOwner[]) => readonly RecordOperation[];
+  readonly closingRecords: (journal: number, changed: readonly LedgerOwner[]) => readonly RecordPut[];
   /** Called once, with the first failed write. The process must end: nothing is written on this handle any more. */
   readonly onFailure: (failure: QkdError) => void;
 }
@@ -101,8 +103,7 @@ export class WriteQueue {
     const dataKeys = group.flatMap((transaction) => transaction.dataKeys);
     if (dataKeys.length > 0) await keyBag.add(dataKeys);
     for (const { dataKey } of dataKeys) dataKey.erase();
-    const closing = this.#parts.closingRecords(this.#journal + 1, ledger.takeChanged());
-    await database.write([...group.flatMap(({ operations }) => operations), ...closing]);
+    await database.write(this.#operationsOf(group));
     for (const transaction of group) transaction.written();
     this.#journal += 1;
     const destroyed = group.flatMap((transaction) => transaction.destroyed);
@@ -114,6 +115,19 @@ export class WriteQueue {
     );
     metrics?.commitSeconds.observe({}, (clock.monotonic() - startedAt) / 1000);
     this.#writingSince = undefined;
+  }
+
+  /** What is last of each name: many requests at once change one record, which is then encoded once. */
+  #operationsOf(group: readonly Transaction[]): RecordOperation[] {
+    const { ledger, encode, closingRecords } = this.#parts;
+    const last = new Map<string, RecordOperation | RecordPut>();
+    for (const { operations } of group) for (const operation of operations) last.set(operation.name, operation);
+    for (const record of closingRecords(this.#journal + 1, ledger.takeChanged())) last.set(record.name, record);
+    return [...last.values()].map((operation) =>
+      operation.kind === "put-value"
+        ? { kind: "put", name: operation.name, value: encode(operation.name, operation.value) }
+        : operation,
+    );
   }
 
   #fail(cause: unknown, group: readonly Waiting[]): void {
