@@ -9,6 +9,8 @@ import type { RecordDatabase } from "../store/record-database.ts";
 import { levelRecordDatabase } from "./level-record-database.ts";
 
 const WRITE_BUFFER_BYTES = 4 * 1_048_576;
+/** For blocks that are read again, which ours are not: a chunk is read once or twice. */
+const READ_CACHE_BYTES = 1_048_576;
 const FOLDER_MODE = 0o700;
 const LOG_TROUBLE = /dropping|Corruption|ignoring error/;
 const WARNINGS_MAX = 100;
@@ -39,6 +41,7 @@ export async function openLevelDatabase(path: string, scope: Scope): Promise<Ope
       valueEncoding: "view",
       compression: false, // what is stored is ciphertext
       writeBufferSize: WRITE_BUFFER_BYTES,
+      cacheSize: READ_CACHE_BYTES,
     });
     inner.defer("close LevelDB", () => level.close());
     await level.open().catch((cause: unknown) => {

@@ -13,6 +13,8 @@ export interface ProcessParts {
   readonly name: string;
   /** Of Node.js: a program and its words. */
   readonly words: readonly string[];
+  /** Added to our environment. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Output of all its lives, one after the other. */
   readonly logFile: string;
 }
@@ -33,13 +35,15 @@ export class DaemonProcess {
   readonly name: string;
   readonly logFile: string;
   readonly #words: readonly string[];
+  readonly #environment: NodeJS.ProcessEnv;
   #child: ChildProcess | undefined;
   #ended: Promise<Ended> = Promise.resolve({ code: null, signal: null });
 
-  constructor({ name, words, logFile }: ProcessParts) {
+  constructor({ name, words, environment, logFile }: ProcessParts) {
     this.name = name;
     this.logFile = logFile;
     this.#words = words;
+    this.#environment = { ...process.env, ...environment };
   }
 
   get running(): boolean {
@@ -60,7 +64,7 @@ export class DaemonProcess {
   start(): void {
     if (this.#child !== undefined) throw new Error(`${this.name} runs already`);
     const out = openSync(this.logFile, "a", 0o600);
-    const child = spawn(process.execPath, this.#words, { stdio: ["ignore", out, out] });
+    const child = spawn(process.execPath, this.#words, { env: this.#environment, stdio: ["ignore", out, out] });
     closeSync(out);
     living.add(child);
     this.#child = child;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { missingBytes, type NodeStatus, type PoolStatus } from "../../src/api/operator/node-status.ts";
-import { nodeFlags } from "../fakes/unit-file.ts";
+import { nodeEnvironment, nodeFlags } from "../fakes/unit-file.ts";
 import { DaemonProcess, until } from "./daemon-process.ts";
 import type { NodePlan } from "./network-plan.ts";
 
@@ -23,7 +23,12 @@ export class NetworkNode {
     this.configFile = configFile;
     this.ports = ports;
     const words = [...nodeFlags, ...program, "run", "--config", configFile]; // as the unit runs it
-    this.process = new DaemonProcess({ name: id, words, logFile: join(folder, "daemon.log") });
+    this.process = new DaemonProcess({
+      name: id,
+      words,
+      environment: nodeEnvironment,
+      logFile: join(folder, "daemon.log"),
+    });
     this.etsi014Url = `https://127.0.0.1:${ports.etsi014}`;
     this.#operatorUrl = `http://127.0.0.1:${ports.operator}`;
   }

@@ -20,6 +20,11 @@ export function unitCommand(configFile: string): readonly string[] {
   return here.map((word) => (word === "/etc/qkdnd/qkdnd.yaml" ? configFile : word));
 }
 
+/** What that command finds in its environment beside what systemd gives to all. */
+export const nodeEnvironment: Readonly<Record<string, string>> = Object.fromEntries(
+  unitWords("Environment").map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]),
+);
+
 /** The options of Node.js in that command. */
 export const nodeFlags: readonly string[] = unitWords("ExecStart").filter(
   (word, at, words) => word.startsWith("--") && at < words.indexOf(`${INSTALLED}/src/daemon/main.ts`),
