@@ -1,10 +1,14 @@
 /** `qkdnd demo` as words of a command line. */
+import { resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 
 import { LINK_PROFILE_NAMES, linkProfileTexts } from "../emulator/link-profiles.ts";
+import { askDemo } from "../demo/demo-control.ts";
 import { DEMO_DEFAULTS, PORTS_BETWEEN_NODES } from "../demo/demo-plan.ts";
 import { NODES_MAX, NODES_MIN, SHAPES, SHAPE_NAMES } from "../demo/demo-shape.ts";
 import type { DemoRequest } from "../demo/demo.ts";
+import { NODE_ACTS, NODE_ACT_NAMES, type NodeAct } from "../demo/node-act.ts";
+import { isQkdError } from "../model/errors.ts";
 import { EXIT } from "./exit-codes.ts";
 
 const PORT_MAX = 65_535 - NODES_MAX * PORTS_BETWEEN_NODES;
@@ -23,6 +27,7 @@ The data folder keeps everything: demo.json tells other programs what runs where
 at all nodes, emulator.socket takes faults (qkd-emulator ctl --help). The same folder again goes on with the same stores.
 
 Examples:
+  qkdnd demo stop bonn        (in another terminal, while the demo runs)
   qkdnd demo --nodes 8
   qkdnd demo --shape chain --nodes 3 --profile backbone
   qkdnd demo --length-km 60 --data-dir /tmp/q --base-port 0
@@ -41,7 +46,7 @@ const DEFAULT_WORDS: DemoWords = {
 };
 
 export function demoCommand(ends: (exitCode: number) => void): Command {
-  return new Command("demo")
+  const command = new Command("demo")
     .description("runs a network of daemons with emulated modules, and shows it; Ctrl-C ends it")
     .option("--nodes <n>", `how many, ${NODES_MIN} to ${NODES_MAX}`, nodesFrom, DEMO_DEFAULTS.nodes)
     .addOption(new Option("--shape <name>", "see below").choices(SHAPE_NAMES).default(DEMO_DEFAULTS.shape))
@@ -54,8 +59,28 @@ export function demoCommand(ends: (exitCode: number) => void): Command {
     .option("--rate <bit/s>", "secret key rate of each link, instead of one worked out from the length", numberFrom)
     .option("--base-port, --port-base <n>", "first port; 0 takes free ones", portFrom, DEMO_DEFAULTS.firstPort)
     .option("--data, --data-dir <folder>", "where all of it is kept", DEMO_DEFAULTS.data)
+    .enablePositionalOptions()
     .addHelpText("after", HELP)
     .action(async (words: DemoWords) => ends(await runDemoCommand(words)));
+  for (const act of NODE_ACT_NAMES) command.addCommand(actCommand(act, ends));
+  return command;
+}
+
+/** What is done to one node of a demo that runs in another terminal. */
+function actCommand(act: NodeAct, ends: (exitCode: number) => void): Command {
+  return new Command(act)
+    .description(NODE_ACTS[act])
+    .argument("<node>", "its name")
+    .option("--data, --data-dir <folder>", "of the running demo", DEMO_DEFAULTS.data)
+    .action(async (node: string, { dataDir }: { readonly dataDir: string }) => {
+      try {
+        await askDemo(resolve(dataDir), act, node);
+      } catch (failure) {
+        if (!isQkdError(failure)) throw failure;
+        process.stderr.write(`qkdnd: ${failure.message}\n`);
+        ends(EXIT.usage);
+      }
+    });
 }
 
 export async function runDemoCommand(words: Partial<DemoWords>): Promise<number> {

@@ -5,6 +5,9 @@ import manifest from "../../package.json" with { type: "json" };
 import { renderMap } from "../api/operator/map-text.ts";
 import { type NodeStatus, troublesOf } from "../api/operator/node-status.ts";
 import { renderStatus } from "../api/operator/status-text.ts";
+import { fetchStatus } from "../io/operator-client.ts";
+import { isQkdError } from "../model/errors.ts";
+import { showTop } from "./qkdctl-top.ts";
 
 export const DEFAULT_URL = "http://127.0.0.1:9614";
 const ANSWER_TIMEOUT_MS = 5000;
@@ -29,6 +32,7 @@ Exit codes:
 Examples:
   qkdctl status
   qkdctl status --url http://10.0.0.7:9614
+  qkdctl top --demo demo-data/demo.json
   qkdctl status --json | jq '.pools[] | {remote, direction, keys}'
   qkdctl map
   qkdctl map --json | jq -r '.routes[] | "\\(.to): \\(.route)"'
@@ -63,6 +67,14 @@ export async function runQkdctl(words: readonly string[], terminal: Terminal): P
         exitCode = await askNode(options, terminal, show);
       });
   }
+  program
+    .command("top")
+    .description("the same as a live picture, until q; with --demo all nodes of a demo")
+    .option("--url <url>", `operator port of the node (default: $QKDCTL_URL, else ${DEFAULT_URL})`)
+    .option("--demo <file>", "demo.json in the data folder of a running demo")
+    .action(async (options: { readonly url?: string; readonly demo?: string }) => {
+      exitCode = await showTopOf(options, terminal);
+    });
   if (words.length === 0) {
     terminal.err(program.helpInformation() + HELP);
     return EXIT.usage;
@@ -105,13 +117,12 @@ const COMMANDS: readonly { readonly name: string; readonly about: string; readon
 ];
 
 async function askNode(options: Options, { environment, out, err }: Terminal, show: Show): Promise<number> {
-  const given = options.url ?? environment["QKDCTL_URL"];
-  const url = URL.parse(given === undefined || given === "" ? DEFAULT_URL : given);
-  if (url === null || !/^https?:$/.test(url.protocol)) {
-    err(`"${given}" is no URL; it looks like ${DEFAULT_URL}\n`);
+  const url = urlOf(options, environment);
+  if (typeof url === "string") {
+    err(`${url}\n`);
     return EXIT.usage;
   }
-  const answer = await fetchStatus(new URL("status", url.href.endsWith("/") ? url : `${url.href}/`));
+  const answer = await fetchStatus(url, ANSWER_TIMEOUT_MS);
   if (typeof answer === "string") {
     err(`${answer}\n`);
     return EXIT.unreachable;
@@ -121,26 +132,28 @@ async function askNode(options: Options, { environment, out, err }: Terminal, sh
   return exitCode;
 }
 
-/** The status, or a sentence that says why there is none. */
-async function fetchStatus(url: URL): Promise<NodeStatus | string> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
-    if (!response.ok) return `${url} answers ${response.status}: is this the operator port of a qkdnd?`;
-    const answer = (await response.json()) as Partial<NodeStatus> | null;
-    if (typeof answer?.node !== "string" || answer.health === undefined) {
-      return `${url} answers, and it is no status of a qkdnd`;
-    }
-    return answer as NodeStatus;
-  } catch (error) {
-    if (error instanceof SyntaxError) return `${url} answers, and it is no status of a qkdnd`;
-    return `no answer from ${url}: ${reasonOf(error)}; is qkdnd running, and is this its operator port (--url)?`;
-  }
+/** Where to ask, or a sentence that says why not. */
+function urlOf(options: { readonly url?: string }, environment: Terminal["environment"]): URL | string {
+  const given = options.url ?? environment["QKDCTL_URL"];
+  const url = URL.parse(given === undefined || given === "" ? DEFAULT_URL : given);
+  return url !== null && /^https?:$/.test(url.protocol) ? url : `"${given}" is no URL; it looks like ${DEFAULT_URL}`;
 }
 
-/** The system's code where there is one: "ECONNREFUSED" says more than "fetch failed". */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === "TimeoutError") return `nothing within ${ANSWER_TIMEOUT_MS / 1000} s`;
-  const code = (error.cause as NodeJS.ErrnoException | undefined)?.code;
-  return code ?? error.message;
+async function showTopOf(
+  { demo, ...options }: { readonly url?: string; readonly demo?: string },
+  { environment, err }: Terminal,
+): Promise<number> {
+  const url = urlOf(options, environment);
+  if (demo === undefined && typeof url === "string") {
+    err(`${url}\n`);
+    return EXIT.usage;
+  }
+  try {
+    await showTop(demo === undefined ? { url: url as URL } : { demoFile: demo });
+    return EXIT.ok;
+  } catch (failure) {
+    if (!isQkdError(failure)) throw failure;
+    err(`${failure.message}\n`);
+    return EXIT.unreachable;
+  }
 }

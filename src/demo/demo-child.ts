@@ -1,4 +1,4 @@
-/** A process of the demo: started, watched, started again when it dies by itself, ended with the demo. */
+/** A process of the demo: started, watched, started again when it dies by itself, stopped on request, ended with the demo. */
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 
@@ -55,6 +55,8 @@ export class DemoChild {
   #exited: Promise<void> = Promise.resolve();
   #cancelRestart: () => void = () => undefined;
   #restarts = false;
+  #isStopped = false;
+  #stopping: Promise<void> = Promise.resolve();
   #ending = false;
   #backoffMs = BACKOFF_MIN_MS;
   #startedAt = 0;
@@ -77,25 +79,51 @@ export class DemoChild {
     return this.#running?.pid;
   }
 
+  /** Why it does not run, in a word; undefined while it runs. */
+  get absence(): string | undefined {
+    if (this.#isStopped) return "stopped";
+    return this.#running === undefined ? "ended" : undefined;
+  }
+
   /** From now on it is started again when it ends by itself. */
   keep(): void {
     this.#restarts = true;
     if (this.#running === undefined && !this.#ending) this.#start();
   }
 
-  /** Asks it to end, and makes it; resolves when it is gone. */
+  /** Asks it to end, and makes it; it stays down until `startAgain`. Resolves when it is gone. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#stopping = this.#endRunning();
+    await this.#stopping;
+  }
+
+  /** Does nothing while it runs. */
+  async startAgain(): Promise<void> {
+    await this.#stopping;
+    this.#isStopped = false;
+    if (this.#running !== undefined || this.#ending) return;
+    this.#cancelRestart();
+    this.#start();
+  }
+
+  /** Asks it to end, and makes it, for good; resolves when it is gone. */
   async end(): Promise<void> {
     this.#ending = true;
-    this.#cancelRestart();
-    this.#running?.kill("SIGTERM");
-    const cancel = this.#clock.after(ENDING_MS_MAX, () => this.kill());
-    await this.#exited;
-    cancel();
+    await this.#endRunning();
   }
 
   /** Ends it at once. */
   kill(): void {
     this.#running?.kill("SIGKILL");
+  }
+
+  async #endRunning(): Promise<void> {
+    this.#cancelRestart();
+    this.#running?.kill("SIGTERM");
+    const cancel = this.#clock.after(ENDING_MS_MAX, () => this.kill());
+    await this.#exited;
+    cancel();
   }
 
   #start(): void {
@@ -126,7 +154,7 @@ export class DemoChild {
     if (this.#running !== child) return;
     this.#running = undefined;
     resolve();
-    if (this.#ending) return;
+    if (this.#ending || this.#isStopped) return;
     if (!this.#restarts) {
       this.#settle.failed(new StartFailure(this.#obituary(reason), code ?? undefined));
       return;

@@ -5,6 +5,7 @@ import { stringify } from "yaml";
 
 import type { LinkProfileName } from "../emulator/link-profiles.ts";
 import { type DemoCertificates, writeDemoCertificates } from "./demo-certificates.ts";
+import { curlOptions } from "./demo-curl.ts";
 import { DEMO_HOST, type DemoNode, type DemoPlan } from "./demo-plan.ts";
 
 /** What every link of the demo is like. */
@@ -30,6 +31,9 @@ export async function writeDemoFiles(plan: DemoPlan, fibre: DemoFibre): Promise<
     await mkdir(node.folder, { recursive: true, mode: 0o700 });
     await writeRootOnce(node.rootFile);
     await writeFile(node.configFile, nodeConfig(plan, node, certificates));
+  }
+  for (const { sae, curlFile } of nodes) {
+    await writeFile(curlFile, curlOptions({ cacert: certificates.saesCa, ...certificates.saes.get(sae)! }));
   }
   await writeFile(plan.prometheusFile, prometheusConfig(plan));
   await writeFile(plan.emulator.configFile, emulatorConfig(plan, fibre));
@@ -133,12 +137,17 @@ export async function writeDemoJson(
       config: node.configFile,
       log: node.logFile,
     })),
-    saes: plan.nodes.map(({ id, sae }) => ({ id: sae, node: id, ...certificates.saes.get(sae)! })),
+    saes: plan.nodes.map(({ id, sae, curlFile }) => ({
+      id: sae,
+      node: id,
+      ...certificates.saes.get(sae)!,
+      curl: curlFile,
+    })),
     links: plan.links.map(({ ends }) => ends),
     shape: plan.shape,
     prometheus: plan.prometheusFile,
     emulator: { pid: pids.emulator, control: plan.emulator.control, log: plan.emulator.logFile },
-    demo: { pid: process.pid },
+    demo: { pid: process.pid, control: plan.control },
   };
   const fresh = `${plan.demoFile}.new`;
   await writeFile(fresh, `${JSON.stringify(content, undefined, 2)}\n`);

@@ -35,6 +35,8 @@ export interface DemoNode {
   readonly configFile: string;
   readonly logFile: string;
   readonly rootFile: string;
+  /** The SAE's certificate and key, as options of curl. */
+  readonly curlFile: string;
 }
 
 export interface DemoLink {
@@ -55,6 +57,8 @@ export interface DemoPlan {
   readonly certificates: string;
   readonly demoFile: string;
   readonly prometheusFile: string;
+  /** Where the demo takes what somebody wants of a node; undefined in a folder whose path is too long for a socket. */
+  readonly control: string | undefined;
   readonly emulator: { readonly configFile: string; readonly logFile: string; readonly control: string | undefined };
 }
 
@@ -69,7 +73,6 @@ export function planDemo(folder: string, shape: ShapeName, ports: readonly DemoP
   const spans = spansOf(shape, ports.length);
   const nodes = ports.map((own, at) => planNode(folder, NAMES[at]!, own));
   const [from, to] = twoHopsApart(spans, nodes.length);
-  const control = join(folder, "emulator.socket");
   return {
     folder,
     shape,
@@ -79,13 +82,19 @@ export function planDemo(folder: string, shape: ShapeName, ports: readonly DemoP
     certificates: join(folder, "certificates"),
     demoFile: join(folder, "demo.json"),
     prometheusFile: join(folder, "prometheus.yml"),
+    control: socketPath(demoControlPath(folder)),
     emulator: {
       configFile: join(folder, "emulator.yaml"),
       logFile: join(folder, "emulator.log"),
-      control: Buffer.byteLength(control) <= SOCKET_PATH_BYTES_MAX ? control : undefined,
+      control: socketPath(join(folder, "emulator.socket")),
     },
   };
 }
+
+export const demoControlPath = (folder: string): string => join(folder, "demo.socket");
+
+const socketPath = (path: string): string | undefined =>
+  Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX ? path : undefined;
 
 function planNode(folder: string, name: string, ports: DemoPorts): DemoNode {
   const own = join(folder, "nodes", name);
@@ -100,6 +109,7 @@ function planNode(folder: string, name: string, ports: DemoPorts): DemoNode {
     configFile: join(own, "qkdnd.yaml"),
     logFile: join(own, "qkdnd.log"),
     rootFile: join(own, "root.key"),
+    curlFile: join(folder, `sae-${name}.curl`),
   };
 }
 

@@ -10,7 +10,7 @@ export const floors: readonly (readonly string[])[] = [
   ["supply"],
   ["pre-establishment", "api"],
   ["node", "io"],
-  ["emulator"],
+  ["emulator", "live-view"],
   ["demo"],
   ["daemon"],
 ];

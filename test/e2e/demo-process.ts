@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-const MAIN = fileURLToPath(new URL("../../src/daemon/main.ts", import.meta.url));
+export const MAIN = fileURLToPath(new URL("../../src/daemon/main.ts", import.meta.url));
 
 export interface DemoJson {
   readonly ca: string;

@@ -10,7 +10,7 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
-import { type DemoJson, DemoProcess, isAlive } from "./demo-process.ts";
+import { type DemoJson, DemoProcess, MAIN, isAlive } from "./demo-process.ts";
 
 const run = promisify(execFile);
 let scratch: string;
@@ -75,6 +75,20 @@ test("a daemon that was killed is started again, and demo.json tells its new num
     assert.ok(waits < 300, "it did not come back");
     await sleep(100);
   }
+});
+
+test("a node that was stopped stays down until it is started; a name that is none is refused with those that are", async () => {
+  const { nodes } = demo!.json();
+  const act = (...words: readonly string[]) =>
+    run(process.execPath, [MAIN, "demo", ...words, "--data-dir", folder], { cwd: "/" });
+  await act("stop", "celle");
+  assert.equal(isAlive(nodes[2]!.pid), false);
+  assert.match(demo!.output, /celle was stopped/);
+  assert.doesNotMatch(demo!.output, /node celle ended/);
+  assert.equal(demo!.json().nodes[2]!.pid, undefined);
+  await act("start", "celle");
+  assert.ok(await isReady(nodes[2]!.operator), "it is ready when start returns");
+  await assert.rejects(act("stop", "venice"), /there is no node "venice"; there are: aachen, bonn, celle/);
 });
 
 const isReady = (url: string): Promise<boolean> =>
