@@ -9,31 +9,35 @@ export class RangeSet {
   /** Disjoint, in order, never touching. */
   readonly #ranges: Range[] = [];
 
+  #bytes = 0;
+
   /** Adds [from, to), unless a byte of it is there already: then nothing changes and the answer is false. */
   add(from: number, to: number): boolean {
-    if (!(from < to) || this.intersects(from, to)) return false;
-    let at = this.#ranges.findIndex((range) => range.from >= to);
-    if (at < 0) at = this.#ranges.length;
+    const at = this.#firstEndingAfter(from);
+    if (!(from < to) || this.#startsBefore(at, to)) return false;
     const before = this.#ranges[at - 1];
     const after = this.#ranges[at];
     const joinsBefore = before?.to === from;
     const joinsAfter = after?.from === to;
     const joined = { from: joinsBefore ? before.from : from, to: joinsAfter ? after.to : to };
     this.#ranges.splice(joinsBefore ? at - 1 : at, (joinsBefore ? 1 : 0) + (joinsAfter ? 1 : 0), joined);
+    this.#bytes += to - from;
     return true;
   }
 
   intersects(from: number, to: number): boolean {
-    return this.#ranges.some((range) => range.from < to && from < range.to);
+    return from < to && this.#startsBefore(this.#firstEndingAfter(from), to);
   }
 
   get bytes(): number {
-    return this.#ranges.reduce((sum, range) => sum + range.to - range.from, 0);
+    return this.#bytes;
   }
 
   /** Pairs from, to; for records. */
   toPairs(): number[] {
-    return this.#ranges.flatMap(({ from, to }) => [from, to]);
+    const pairs: number[] = [];
+    for (const { from, to } of this.#ranges) pairs.push(from, to);
+    return pairs;
   }
 
   static fromPairs(pairs: readonly number[]): RangeSet {
@@ -44,5 +48,22 @@ export class RangeSet {
 
   forEach(each: (from: number, to: number) => void): void {
     for (const { from, to } of this.#ranges) each(from, to);
+  }
+
+  #startsBefore(index: number, to: number): boolean {
+    const range = this.#ranges[index];
+    return range !== undefined && range.from < to;
+  }
+
+  /** By halves: a segment that is used here and there has hundreds of ranges. */
+  #firstEndingAfter(from: number): number {
+    let low = 0;
+    let high = this.#ranges.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#ranges[middle]!.to > from) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 }

@@ -15,7 +15,7 @@ import type { Logger } from "../runtime/logger.ts";
 import type { KeyVault } from "../store/key-vault.ts";
 import type { PlannedSegment } from "./relay-frame.ts";
 import type { PoolId, PoolSegmentRecord, Provenance } from "./pool-records.ts";
-import { PoolSegments, usedBytes } from "./pool-segments.ts";
+import { PoolSegments } from "./pool-segments.ts";
 
 /** The target keeps segments this long after expiry: the initiator's wall clock may be behind. */
 const EXPIRY_SKEW_MS = MINUTE_MS;
@@ -133,12 +133,14 @@ export class InboundPool {
     const keys = ranges.map((range) => this.#copyOut(range));
     const transaction = this.#segments.vault.transaction();
     for (const name of wanted) {
-      const record = this.#segments.get(name)!;
-      const taken = ranges.filter(({ segment }) => segment === name).reduce((sum, range) => sum + range.lengthBytes, 0);
-      const changed: PoolSegmentRecord = { ...record, used: this.#used.get(name)!.toPairs() };
-      this.#segments.update(transaction, name, changed);
-      transaction.move({ owner: this.ledger, from: "stock", to: "supplied", bytes: taken });
-      if (usedBytes(changed) === record.lengthBytes) {
+      const { lengthBytes } = this.#segments.get(name)!;
+      const taken = ranges.filter(({ segment }) => segment === name);
+      const used = this.#used.get(name)!;
+      const added = taken.flatMap((range) => [range.offsetBytes, range.offsetBytes + range.lengthBytes]);
+      this.#segments.noteUsed(transaction, name, used.toPairs(), added);
+      const bytes = taken.reduce((sum, range) => sum + range.lengthBytes, 0);
+      transaction.move({ owner: this.ledger, from: "stock", to: "supplied", bytes });
+      if (used.bytes === lengthBytes) {
         this.#segments.destroy(transaction, name, "tails");
         this.#forget(name);
       }

@@ -25,7 +25,7 @@ export interface PoolSegmentRecord {
   readonly lengthBytes: number;
   readonly expiresAt: WallMs;
   readonly provenance: Provenance;
-  /** Inbound only: ranges that were supplied, as pairs from, to. */
+  /** Inbound only: ranges that were supplied, as pairs from, to; more of them may stand in `usedPrefix` records. */
   readonly used: readonly number[];
 }
 
@@ -37,5 +37,7 @@ export interface IdSecretRecord {
 
 export const poolPrefix = ({ direction, remote, keyClass }: PoolId): string => `${direction}/${remote}/${keyClass}/`;
 export const poolSegmentPrefix = (pool: PoolId): string => `${poolPrefix(pool)}segment/`;
+/** Ranges of a segment that were supplied since its own record was written: one record a claim, as pairs from, to. */
+export const usedPrefix = (pool: PoolId): string => `${poolPrefix(pool)}used/`;
 export const idSecretPrefix = (pool: PoolId): string => `${poolPrefix(pool)}secret/`;
 export const poolLedger = ({ direction, remote, keyClass }: PoolId): string => `${direction}/${remote}/${keyClass}`;

@@ -11,10 +11,16 @@ import {
   idSecretPrefix,
   poolLedger,
   poolSegmentPrefix,
+  usedPrefix,
   type IdSecretRecord,
   type PoolId,
   type PoolSegmentRecord,
 } from "./pool-records.ts";
+
+/** Up to so many ranges of use are written whole with each claim, as all claims of a group then share one record … */
+const RANGES_REWRITTEN_MAX = 32;
+/** … and beyond only what a claim adds, so many times; else a segment that is used here and there costs 12 KB a claim. */
+const ADDITIONS_MAX = 200;
 
 export class PoolSegments {
   readonly id: PoolId;
@@ -23,6 +29,8 @@ export class PoolSegments {
   /** In the order of names once recovered; names grow with time. */
   readonly #segments = new Map<SegmentName, PoolSegmentRecord>();
   readonly #secrets = new Map<number, IdSecretRecord>();
+  /** How many `usedPrefix` records a segment has. */
+  readonly #additions = new Map<SegmentName, number>();
   #bytes = 0;
 
   constructor(id: PoolId, vault: KeyVault) {
@@ -113,10 +121,23 @@ export class PoolSegments {
     transaction.move({ owner: this.ledger, from: "received", to: "stock", bytes: record.lengthBytes });
   }
 
-  /** Writes a changed record (used ranges). */
-  update(transaction: Transaction, name: SegmentName, record: PoolSegmentRecord): void {
+  /**
+   * Notes that more of a segment was supplied.
+   *
+   * @param used   all of it, as pairs from, to
+   * @param added  what is new in it
+   */
+  noteUsed(transaction: Transaction, name: SegmentName, used: readonly number[], added: readonly number[]): void {
+    const record = { ...this.#segments.get(name)!, used };
     this.#segments.set(name, record);
-    transaction.put(poolSegmentPrefix(this.id) + name, record as unknown as RecordValue);
+    const additions = this.#additions.get(name) ?? 0;
+    if (used.length <= 2 * RANGES_REWRITTEN_MAX || additions === ADDITIONS_MAX) {
+      this.#deleteAdditions(transaction, name);
+      transaction.put(poolSegmentPrefix(this.id) + name, record as unknown as RecordValue);
+    } else {
+      transaction.put(additionName(this.id, name, additions), added);
+      this.#additions.set(name, additions + 1);
+    }
   }
 
   /** The segment is no more; what of it is still in `stock` goes to `to`. */
@@ -125,6 +146,7 @@ export class PoolSegments {
     assert(record !== undefined, `segment ${name} of pool ${this.ledger} is not held`);
     this.#segments.delete(name);
     this.#bytes -= record.lengthBytes;
+    this.#deleteAdditions(transaction, name);
     transaction.delete(poolSegmentPrefix(this.id) + name).destroy([record.chunk]);
     transaction.move({ owner: this.ledger, from: "stock", to, bytes: record.lengthBytes - usedBytes(record) });
   }
@@ -155,9 +177,11 @@ export class PoolSegments {
       if (this.vault.claim(record.chunk)) this.#secrets.set(epoch, record);
       else transaction.delete(name);
     }
+    const additions = await this.#recoverAdditions();
     for (const [name, value] of await this.vault.records(poolSegmentPrefix(this.id))) {
-      const record = value as unknown as PoolSegmentRecord;
       const segment = name.slice(poolSegmentPrefix(this.id).length) as SegmentName;
+      const found = value as unknown as PoolSegmentRecord;
+      const record = { ...found, used: [...found.used, ...(additions.get(segment) ?? [])] };
       this.#segments.set(segment, record);
       this.#bytes += record.lengthBytes;
       const readable = this.vault.claim(record.chunk) && this.#secrets.has(segmentEpoch(segment));
@@ -170,12 +194,31 @@ export class PoolSegments {
     const { stock } = this.vault.ledger.balances(this.ledger);
     assert(stock === unused, `pool ${this.ledger}: ${unused} bytes are held, the ledger says ${stock}`);
   }
+
+  async #recoverAdditions(): Promise<ReadonlyMap<SegmentName, readonly number[]>> {
+    const found = new Map<SegmentName, number[]>();
+    for (const [name, value] of await this.vault.records(usedPrefix(this.id))) {
+      const segment = name.slice(usedPrefix(this.id).length, name.lastIndexOf("/")) as SegmentName;
+      found.set(segment, [...(found.get(segment) ?? []), ...(value as readonly number[])]);
+      this.#additions.set(segment, (this.#additions.get(segment) ?? 0) + 1);
+    }
+    return found;
+  }
+
+  #deleteAdditions(transaction: Transaction, name: SegmentName): void {
+    const additions = this.#additions.get(name) ?? 0;
+    for (let number = 0; number < additions; number++) transaction.delete(additionName(this.id, name, number));
+    this.#additions.delete(name);
+  }
 }
+
+const additionName = (pool: PoolId, segment: SegmentName, number: number): string =>
+  `${usedPrefix(pool)}${segment}/${number.toString().padStart(3, "0")}`;
 
 const secretRecordName = (pool: PoolId, epoch: number): string =>
   idSecretPrefix(pool) + epoch.toString(16).padStart(8, "0");
 
-export function usedBytes({ used }: PoolSegmentRecord): number {
+function usedBytes({ used }: PoolSegmentRecord): number {
   let bytes = 0;
   for (let i = 0; i + 1 < used.length; i += 2) bytes += used[i + 1]! - used[i]!;
   return bytes;

@@ -61,7 +61,9 @@ type Lives = readonly (readonly [epoch: number, journal: number])[];
 
 /** Lives whose ends are remembered: a mark of an older one is taken as it is. */
 const LIVES_KEPT = 256;
-const SCHEMA = 1;
+/** Of the records below. 1 knows no `used/` records of pools: such a daemon would give keys a second time. */
+const SCHEMA = 2;
+const SCHEMA_MIN = 1;
 
 /**
  * @throws QkdError STORE_DAMAGED     the root is not this store's, a record does not verify, or the journal has a hole
@@ -73,8 +75,9 @@ export async function openKeyVault(parts: KeyVaultParts): Promise<KeyVault> {
   const storeId = stored === undefined ? randomName(parts.random, 16) : storeIdIn(stored);
   const mac = createStoreMac(parts.root, "records", storeId);
   const meta = stored === undefined ? undefined : (decodeRecord(mac, META, stored) as unknown as Meta);
-  if (meta !== undefined && meta.schema !== SCHEMA) {
-    throw new QkdError("VERSION_MISMATCH", `the store has schema ${meta.schema}, this daemon knows ${SCHEMA}`, {});
+  if (meta !== undefined && (meta.schema < SCHEMA_MIN || meta.schema > SCHEMA)) {
+    const known = `${SCHEMA_MIN} to ${SCHEMA}`;
+    throw new QkdError("VERSION_MISMATCH", `the store has schema ${meta.schema}, this daemon knows ${known}`, {});
   }
   const epoch = Math.max((meta?.epoch ?? 0) + 1, Math.floor(parts.clock.wall() / SECOND_MS));
   const journal = meta?.journal ?? 0;

@@ -131,6 +131,32 @@ describe("the target's end of a pool", () => {
     assert.ok(crashed > 15);
   });
 
+  it("a segment that is used here and there gives nothing twice after a restart, and a claim writes little", async () => {
+    const { store, names, ...first } = await open([8192]);
+    const segment = names[0]!;
+    let [pool, vault] = [first.pool, first.vault];
+    let writtenBytes = 0;
+    store.level.on("write", (operations) => {
+      for (const { key, value } of operations as { key: string; value?: Uint8Array }[]) {
+        if (key.startsWith("inbound/")) writtenBytes += value?.length ?? 0;
+      }
+    });
+    for (let at = 0; at < 8192; at += 16) {
+      await pool.claim([range(segment, at, 8)]);
+      if (at % 1600 !== 0) continue;
+      vault = await store.open();
+      pool = await openInbound(vault, store.clock);
+      assert.equal(vault.ledger.balances(pool.ledger).supplied, at / 2 + 8);
+      for (let taken = 0; taken <= at; taken += 16) assert.equal(pool.claimable(range(segment, taken, 8)), false);
+      assert.equal(pool.claimable(range(segment, at + 8, 8)), true);
+    }
+    // the whole list, 512 ranges at the end, written each time, would be a megabyte
+    assert.ok(writtenBytes > 512 * 20 && writtenBytes < 512 * 100, `${writtenBytes} bytes`);
+    for (let at = 8; at < 8192; at += 16) await pool.claim([range(segment, at, 8)]);
+    assert.deepEqual(await vault.records("inbound/a/default/used/"), [], "wholly used: nothing is left");
+    assert.ok(!pool.has(segment));
+  });
+
   it("a segment that is wholly used leaves nothing on the disk", async () => {
     const { pool, names, store, vault } = await open([64]);
     await pool.claim([range(names[0]!, 0, 40)]);
