@@ -26,7 +26,10 @@ export interface ApiMetrics {
 
 const MS_PER_SECOND = 1000;
 
-export function createApiMetrics(registry: MetricsRegistry): ApiMetrics {
+const RESULTS = ["ok", "refused", "error", "lost"] as const;
+
+/** @param apis  interfaces that are open: a counter that nothing has happened to is 0, and not missing */
+export function createApiMetrics(registry: MetricsRegistry, apis: readonly string[]): ApiMetrics {
   const requests = registry.counter({
     name: "qkdn_ksa_requests_total",
     help: "Requests of SAEs, by method of the interface and result.",
@@ -43,6 +46,7 @@ export function createApiMetrics(registry: MetricsRegistry): ApiMetrics {
     labels: ["api", "method"],
     buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
   });
+  for (const api of apis) for (const result of RESULTS) deliveries.add({ api, result }, 0);
   return {
     observe({ api, method, result, status, delayMs, forKey }) {
       requests.add({ api, method, result });
@@ -53,7 +57,7 @@ export function createApiMetrics(registry: MetricsRegistry): ApiMetrics {
   };
 }
 
-function deliveryResult(status: number): string {
+function deliveryResult(status: number): (typeof RESULTS)[number] {
   if (status < 400) return "ok";
   return status < 500 ? "refused" : "error";
 }

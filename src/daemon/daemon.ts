@@ -78,7 +78,7 @@ async function openEtsi014(
   scope: Scope,
 ): Promise<string | undefined> {
   if (config.etsi014 === undefined || tls.etsi014 === undefined) return undefined;
-  const metrics = createApiMetrics(ports.metrics);
+  const metrics = createApiMetrics(ports.metrics, ["etsi014"]);
   const handle = createEtsi014Handlers(
     { supply, clock: ports.clock, log, metrics },
     { requestDeadlineMs: config.node.supply.onDemandDeadlineMs },

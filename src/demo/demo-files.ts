@@ -1,6 +1,7 @@
 /** Writes what the processes of a demo read: certificates, root keys, configuration. */
 import { randomBytes } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { stringify } from "yaml";
 
 import type { LinkProfileName } from "../emulator/link-profiles.ts";
@@ -16,6 +17,7 @@ export interface DemoFibre {
   readonly rate?: number | undefined;
 }
 
+const ALERT_RULES = join(import.meta.dirname, "..", "..", "monitoring", "alerts.yml");
 const ROOT_BYTES = 32;
 const POLICY = { strategy: "static-watermark", lowKeys: 256, highKeys: 512 };
 const YAML_OPTIONS = { lineWidth: 0, flowCollectionPadding: true };
@@ -102,6 +104,7 @@ function emulatorConfig({ links, emulator }: DemoPlan, { profile, lengthKm, rate
 function prometheusConfig({ nodes }: DemoPlan): string {
   const config = {
     global: { scrape_interval: "5s", evaluation_interval: "5s" },
+    rule_files: [ALERT_RULES],
     scrape_configs: [
       {
         job_name: "qkdnd",

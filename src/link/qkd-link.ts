@@ -156,6 +156,7 @@ class OpenQkdLink implements QkdLink {
     this.#link = { link: this.id, self, neighbour, selfEnd, stock, clock, log, metrics, troubles, limits, send };
     this.#outbound = new OutboundPads(this.#link, () => listener.padsAvailable(this));
     this.#inbound = new InboundPads(this.#link);
+    metrics.tagFailures.add({ link: this.id }, 0); // a counter that is there can be watched
     this.#demand = new PadDemand(clock, () => this.#outbound.spentBytes);
     this.#ownNeed = new RateMeter(clock, () => ownNeedBytes(stock.vault.ledger.balances(stock.ledger)));
     const onStock = (): void => this.#outbound.stockChanged();

@@ -1,4 +1,5 @@
 /** Metrics of key supply: pool hits and misses, keys and bits supplied. */
+import type { PoolId } from "../relay/pool-records.ts";
 import type { Counter, MetricsRegistry } from "../runtime/metrics.ts";
 
 export interface SupplyMetrics {
@@ -37,4 +38,10 @@ export function createSupplyMetrics(registry: MetricsRegistry): SupplyMetrics {
       labels: ["role", "reason"],
     }),
   };
+}
+
+/** A counter that nothing has happened to is 0, and not missing: only so can it be watched. */
+export function announcePool({ hits, misses }: SupplyMetrics, { remote, keyClass }: PoolId): void {
+  hits.add({ remote, class: keyClass }, 0);
+  misses.add({ remote, class: keyClass }, 0);
 }

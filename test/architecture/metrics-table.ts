@@ -19,6 +19,9 @@ export interface DeclaredMetric extends Declaration<string> {
   readonly type: "counter" | "gauge" | "histogram";
 }
 
+/** Some take the names of what is open. */
+type CreateMetrics = (registry: MetricsRegistry, open: readonly string[]) => unknown;
+
 /** Every metric of every `*-metrics.ts` under src/, as a node shows it; by name. */
 export async function declaredMetrics(): Promise<readonly DeclaredMetric[]> {
   const found: DeclaredMetric[] = [];
@@ -40,7 +43,7 @@ export async function declaredMetrics(): Promise<readonly DeclaredMetric[]> {
   for (const file of globSync("src/**/*-metrics.ts", { cwd: ROOT })) {
     const exported = (await import(`${ROOT}${file}`)) as Readonly<Record<string, unknown>>;
     for (const [name, create] of Object.entries(exported)) {
-      if (/^create\w+Metrics$/.test(name)) (create as (registry: MetricsRegistry) => unknown)(registry);
+      if (/^create\w+Metrics$/.test(name)) (create as CreateMetrics)(registry, []);
     }
   }
   return found.sort((one, other) => (one.name < other.name ? -1 : 1));

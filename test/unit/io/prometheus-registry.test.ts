@@ -58,7 +58,7 @@ describe("the metrics registry", () => {
 
   test("requests of SAEs are counted by method and result, deliveries by what became of them", async () => {
     const registry = createPrometheusRegistry({ ofProcess: false });
-    const metrics = createApiMetrics(registry);
+    const metrics = createApiMetrics(registry, []);
     const outcome = { api: "etsi014", delayMs: 0.4, forKey: true };
     metrics.observe({ ...outcome, method: "enc_keys", result: "ok", status: 200 });
     metrics.observe({ ...outcome, method: "enc_keys", result: "key_shortage", status: 503 });
