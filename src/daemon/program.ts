@@ -80,7 +80,7 @@ function commandLine(ends: (exitCode: number) => void): Command {
     .action(async () => {
       process.stdout.write(`${(await loadDrivers(DRIVERS_FOLDER)).names.join("\n")}\n`);
     });
-  program.addCommand(demoCommand(ends));
+  program.addCommand(demoCommand(ends).copyInheritedSettings(program));
   return program;
 }
 

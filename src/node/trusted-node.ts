@@ -25,7 +25,7 @@ import type { KeySupply } from "../supply/key-supply.ts";
 import { createOnDemand } from "../supply/on-demand.ts";
 import { createSaeDirectory } from "../supply/sae-directory.ts";
 import { createSaeSupply } from "../supply/sae-supply.ts";
-import { announcePool, createSupplyMetrics } from "../supply/supply-metrics.ts";
+import { createSupplyMetrics } from "../supply/supply-metrics.ts";
 import type { AdvertisedLink } from "../peer/peer-messages.ts";
 import { createTopology, type Topology } from "../topology/topology.ts";
 import { checkNodeConfig, gradeOf, type NodeConfig } from "./config.ts";
@@ -129,7 +129,6 @@ class OpenNode implements TrustedNode {
     const onDemand = createOnDemand({ relay: this.relay, demand: this.#demand, clock, log });
     const { storedKeysMax, uuidVersion } = config.supply;
     const supplyMetrics = createSupplyMetrics(metrics);
-    for (const { id } of pools.outbound) announcePool(supplyMetrics, id);
     this.supply = createSaeSupply(
       {
         ...shared,

@@ -14,7 +14,7 @@ import { createKeyIdCodec, type KeyIdCodec } from "./key-id.ts";
 import type { KeySupply, SaePair, SuppliedKey, SupplyLimits, SupplyStatus } from "./key-supply.ts";
 import type { KeyNeed, OnDemand } from "./on-demand.ts";
 import type { SaeDirectory } from "./sae-directory.ts";
-import type { SupplyMetrics } from "./supply-metrics.ts";
+import { announcePool, type SupplyMetrics } from "./supply-metrics.ts";
 
 const CODECS_MAX = 256;
 const RETRY_AFTER_MS = 1_000;
@@ -48,6 +48,7 @@ class SaeSupply implements KeySupply {
     this.#parts = parts;
     this.limits = limits;
     this.#brake = new FailureBrake(parts.clock);
+    for (const { id } of parts.pools.outbound) announcePool(parts.metrics, id);
   }
 
   status(pair: SaePair): SupplyStatus {

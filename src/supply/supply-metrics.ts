@@ -1,6 +1,7 @@
 /** Metrics of key supply: pool hits and misses, keys and bits supplied. */
 import type { PoolId } from "../relay/pool-records.ts";
 import type { Counter, MetricsRegistry } from "../runtime/metrics.ts";
+import type { MissCause } from "./demand-listener.ts";
 
 export interface SupplyMetrics {
   readonly hits: Counter<"remote" | "class">;
@@ -43,5 +44,5 @@ export function createSupplyMetrics(registry: MetricsRegistry): SupplyMetrics {
 /** A counter that nothing has happened to is 0, and not missing: only so can it be watched. */
 export function announcePool({ hits, misses }: SupplyMetrics, { remote, keyClass }: PoolId): void {
   hits.add({ remote, class: keyClass }, 0);
-  misses.add({ remote, class: keyClass }, 0);
+  for (const cause of ["latency", "supply"] satisfies MissCause[]) misses.add({ remote, class: keyClass, cause }, 0);
 }

@@ -28,7 +28,6 @@ export class NotifySocket {
   /** @param path  of a socket file, or "@" and an abstract name */
   static async open(path: string): Promise<NotifySocket> {
     const listener = spawn("/usr/bin/perl", ["-e", LISTENER, path], { stdio: ["ignore", "pipe", "inherit"] });
-    process.on("exit", () => listener.kill("SIGKILL"));
     const socket = new NotifySocket(path, listener);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     listener.once("exit", (code) => reject(new Error(`the listener at ${path} ended with ${code}`)));

@@ -40,7 +40,6 @@ function configFile(name: string, changes: Readonly<Record<string, string>> = {}
     kx: "kx: { listen: '127.0.0.1:0', peers: {}, tls: { ca: peers-ca.pem, cert: nodes/north/peer.pem, key: nodes/north/peer.key } }",
     operator: "operator: { listen: '127.0.0.1:0' }",
     links: "links: []",
-    network: "network: [[north, south]]",
     ...changes,
   };
   const path = join(folder, `${name}.yaml`);
@@ -85,7 +84,7 @@ describe("what cannot be used is refused before anything is opened, with 78, fil
   const tls = (cert: string, key: string, ca = "peers-ca.pem"): string =>
     `kx: { listen: '127.0.0.1:0', peers: {}, tls: { ca: ${ca}, cert: ${cert}, key: ${key} } }`;
   const cases: readonly (readonly [string, Readonly<Record<string, string>>, RegExp])[] = [
-    ["a field that there is not", { more: "colour: blue" }, /:8:1: colour: there is no such field; there are: node,/],
+    ["a field that there is not", { more: "colour: blue" }, /:7:1: colour: there is no such field; there are: node,/],
     ["no root key", { store: "store: { root: { file: none.key } }" }, /:3:24: store\.root\.file: .*no such file/],
     [
       "a root key of the wrong length",

@@ -64,7 +64,10 @@ async function open(lengths: readonly number[]): Promise<Bench> {
     },
   };
   const demand = new DemandBook(ends.from.store.clock, () => undefined);
-  const supplyAt = (self: NodeId, pools: Pick<PoolDirectory, "outboundPool" | "inboundPools">): KeySupply => {
+  const supplyAt = (
+    self: NodeId,
+    pools: Pick<PoolDirectory, "outbound" | "outboundPool" | "inboundPools">,
+  ): KeySupply => {
     const { clock } = self === A ? ends.from.store : ends.to.store;
     return createSaeSupply(
       {
@@ -82,8 +85,9 @@ async function open(lengths: readonly number[]): Promise<Bench> {
       LIMITS,
     );
   };
-  const atA = supplyAt(A, { outboundPool: () => ends.from.pool, inboundPools: () => [] });
+  const atA = supplyAt(A, { outbound: [ends.from.pool], outboundPool: () => ends.from.pool, inboundPools: () => [] });
   const atC = supplyAt(C, {
+    outbound: [],
     outboundPool: () => undefined,
     inboundPools: (remote) => (remote === A ? [ends.to.pool] : []),
   });
