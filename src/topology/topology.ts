@@ -26,7 +26,8 @@ export function createTopology({ self, remotes, metrics: registry, ...parts }: T
   const router = createMapRouter(map, parts.clock);
   registry.beforeScrape(() => {
     metrics.nodes.set({}, 1 + router.nodes().length);
-    metrics.linksUp.set({}, map.usableLinks().filter(({ from, to }) => from < to).length);
+    const up = map.links().filter(({ says }) => says.every((end) => end?.state === "up"));
+    metrics.linksUp.set({}, up.length);
     for (const remote of remotes) metrics.routeHops.set({ remote }, router.route(remote)?.length ?? 0);
   });
   return { map, router, flood: new AdvertFlood({ ...parts, map, metrics }) };

@@ -65,12 +65,12 @@ describe("in a ring of five, between nodes two hops apart", () => {
   }
 
   it("both ways are known, and the short one is used", async () => {
+    const linksUp = async (): Promise<number> =>
+      (await network.nodes.oslo.status()).map.links.filter(({ state }) => state === "up").length;
+    await until("oslo knows the whole ring", async () => (await linksUp()) === 5, { seconds: 30 });
     const { map } = await network.nodes.oslo.status();
-    assert.deepEqual(map.routes.find(({ to }) => to === "bonn")?.disjoint, [
-      ["riga", "bonn"],
-      ["york", "lyon", "bonn"],
-    ]);
-    assert.equal(map.links.filter(({ state }) => state === "up").length, 5);
+    const ways = map.routes.find(({ to }) => to === "bonn")?.disjoint?.map((nodes) => nodes.join(" "));
+    assert.deepEqual(ways?.toSorted(), ["riga bonn", "york lyon bonn"]); // whichever has more pad just now comes first
     await wayIs("oslo", "bonn", "riga bonn");
     await assertEqualKeys(10);
   });

@@ -98,7 +98,7 @@ describe("the map of a status", () => {
   test("and the gauges tell nodes, links and hops", () => {
     const { metrics, says } = openTopology();
     says("b", advertised("a"), advertised("c"));
-    says("c", advertised("b"));
+    says("c", advertised("b"), advertised("d"));
     metrics.text();
     assert.equal(metrics.value("qkdn_topology_nodes"), 4, "a, b, c, and e, which is silent");
     assert.equal(metrics.value("qkdn_topology_links_up"), 2);
