@@ -114,6 +114,7 @@ function nodeConfig(fields: ConfigFields): NodeConfig {
         ...LINK_LIMITS,
         segmentBytes: limits.segmentBytes,
         segmentAgeMaxMs: limits.segmentAgeMax,
+        unmatchedAgeMaxMs: limits.unmatchedAgeMax,
         quarantineBytesMax: limits.quarantineMax,
         stockBytesMax: limits.stockMax,
         keyLifetimeMs: limits.keyLifetime,

@@ -98,6 +98,7 @@ const tls = fields({ ca: file, cert: file, key: file });
 const limits = fields({
   segmentBytes: sizeBytes(SEGMENT_BYTES_MIN, 64 * KIB).default(LINK_LIMITS.segmentBytes),
   segmentAgeMax: durationMs(SECOND_MS, HOUR_MS).default(LINK_LIMITS.segmentAgeMaxMs),
+  unmatchedAgeMax: durationMs(SECOND_MS, HOUR_MS).default(LINK_LIMITS.unmatchedAgeMaxMs),
   quarantineMax: sizeBytes(64 * KIB, KIB ** 3).default(LINK_LIMITS.quarantineBytesMax),
   stockMax: sizeBytes(64 * KIB, 64 * KIB ** 3).default(LINK_LIMITS.stockBytesMax),
   keyLifetime: durationMs(MINUTE_MS, 366 * 24 * HOUR_MS).default(LINK_LIMITS.keyLifetimeMs),

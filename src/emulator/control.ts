@@ -12,7 +12,7 @@ import { FAULT_NAMES, type EmulatedLinkState, type Emulator } from "./emulator.t
 
 const requestSchema = z.union([
   z.strictObject({ do: z.literal("status") }),
-  z.strictObject({ do: z.enum(FAULT_NAMES), link: z.string(), end: z.enum(["a", "b"]).optional() }),
+  z.strictObject({ do: z.enum(FAULT_NAMES), link: z.string(), end: z.string().optional() }),
 ]);
 
 export type ControlRequest = z.output<typeof requestSchema>;

@@ -18,20 +18,38 @@ export interface EmulatorParts {
 }
 
 /** What can be done to a link, or to one end of it; without an end, to both. */
-export const FAULT_NAMES = ["unplug", "plug", "garbage", "flip", "cut", "restore", "stall"] as const;
-export type FaultName = (typeof FAULT_NAMES)[number];
+export const FAULTS = {
+  unplug: "the terminal of that end goes away: its host's line hangs up",
+  plug: "it comes back under the same name",
+  cut: "no light in the fibre: no key at either end until restore",
+  garbage: "random bytes in the line, between two frames and in the middle of one",
+  flip: "one bit of that end's next key block is wrong; only a proof of equality can find it",
+  missing: "that end never gives its next key block; the other end has it",
+  stall: "that end keeps its line open and says nothing until restore",
+  slow: "that end gives key at a tenth of the rate until restore, and the link has no more",
+  restore: "undoes cut, stall and slow",
+} as const;
+export type FaultName = keyof typeof FAULTS;
+export const FAULT_NAMES = Object.keys(FAULTS) as [FaultName, ...FaultName[]];
 
 export interface Fault {
   readonly name: FaultName;
+  /** Its id, or the two names in it the other way round. */
   readonly link: string;
-  readonly end?: LinkEnd | undefined;
+  /** "a", "b", or the name that the link's id has for that end: "bonn" of "aachen--bonn". */
+  readonly end?: string | undefined;
 }
+
+/** In the id of a link between two nodes. */
+const NAME_BREAK = "--";
 
 export interface EmulatedLinkState {
   readonly id: string;
   readonly a: string;
   readonly b: string;
   readonly plugged: readonly LinkEnd[];
+  readonly stalled: readonly LinkEnd[];
+  readonly slow: readonly LinkEnd[];
   readonly generatedBlocks: number;
   /** What the host at each end has stored. */
   readonly acknowledgedBlocks: Readonly<Record<LinkEnd, number>>;
@@ -56,15 +74,23 @@ export async function openEmulator(
   return {
     links: () => [...links.values()].map((link) => link.state()),
     async cause(fault) {
-      const link = links.get(fault.link);
+      const link = links.get(fault.link) ?? links.get(fault.link.split(NAME_BREAK).reverse().join(NAME_BREAK));
       if (link === undefined) {
         const names = [...links.keys()].join(", ");
         throw new QkdError("REQUEST_INVALID", `there is no link "${fault.link}"; there are: ${names}`, {});
       }
-      await link.cause(fault.name, fault.end === undefined ? LINK_ENDS : [fault.end]);
+      await link.cause(fault.name, fault.end === undefined ? LINK_ENDS : [endOf(link.id, fault.end)]);
       return link.state();
     },
   };
+}
+
+/** @throws QkdError REQUEST_INVALID */
+function endOf(link: string, name: string): LinkEnd {
+  const end = LINK_ENDS.find((each, at) => name === each || name === link.split(NAME_BREAK)[at]);
+  if (end !== undefined) return end;
+  const names = link.includes(NAME_BREAK) ? ` or ${link.split(NAME_BREAK).join(", ")}` : "";
+  throw new QkdError("REQUEST_INVALID", `"${name}" is no end of ${link}; it has a, b${names}`, {});
 }
 
 async function openLink(config: EmulatedLinkConfig, parts: EmulatorParts, scope: Scope): Promise<EmulatedLink> {
@@ -101,14 +127,19 @@ class EmulatedLink {
     this.#ends = ends;
   }
 
+  get id(): string {
+    return this.#config.id;
+  }
+
   state(): EmulatedLinkState {
     const { id, a, b, blockBytes } = this.#config;
-    const plugged = LINK_ENDS.filter((end) => this.#ends[end].line.isPlugged);
     return {
       id,
       a,
       b,
-      plugged,
+      plugged: LINK_ENDS.filter((end) => this.#ends[end].line.isPlugged),
+      stalled: LINK_ENDS.filter((end) => this.#ends[end].line.isStalled),
+      slow: LINK_ENDS.filter((end) => this.#pair.isSlow(end)),
       generatedBlocks: this.#pair.generatedBlocks,
       acknowledgedBlocks: { a: this.#pair.firstKept("a"), b: this.#pair.firstKept("b") },
       blockBytes,
@@ -135,15 +166,34 @@ class EmulatedLink {
         return;
       case "restore":
         this.#setCut(false);
-        for (const end of ends) this.#ends[end].line.setStalled(false);
+        for (const end of ends) {
+          this.#ends[end].line.setStalled(false);
+          this.#setSlow(end, false);
+        }
+        return;
+      case "missing":
+        for (const end of ends) this.#pair.withholdNext(end);
+        return;
+      case "slow":
+        for (const end of ends) this.#setSlow(end, true);
         return;
       case "stall":
         for (const end of ends) this.#ends[end].line.setStalled(true);
     }
   }
 
+  #setSlow(end: LinkEnd, isSlow: boolean): void {
+    this.#pair.setSlow(end, isSlow);
+    this.#statusChanged();
+  }
+
   #setCut(isCut: boolean): void {
     this.#pair.setCut(isCut);
+    this.#statusChanged();
+  }
+
+  /** Both modules say so: the rate is the link's. */
+  #statusChanged(): void {
     for (const end of LINK_ENDS) {
       this.#ends[end].module.statusChanged();
       this.#ends[end].line.wake();

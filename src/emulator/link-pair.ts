@@ -38,6 +38,11 @@ const JITTER = 0.2;
 /** Blocks that a late timer catches up with at once, in time; what is later than that was not generated. */
 const CATCH_UP_MS = 250;
 const QBER_JITTER = 0.02;
+/** A slow end gives a tenth, */
+const SLOW_SHARE = 0.1;
+/** and is behind by this time, not more: the pair waits for it, because key that one end lacks helps nobody. */
+const SLOW_LAG_MS = 3 * SECOND_MS;
+const SLOW_LAG_BLOCKS_MIN = 4;
 
 interface EndState {
   /** Blocks below are acknowledged. */
@@ -45,6 +50,13 @@ interface EndState {
   /** Blocks below were given at least once. */
   given: number;
   readonly flipped: Set<number>;
+  /** Blocks that this end never gives. */
+  readonly withheld: Set<number>;
+  /** Share of the rate at which this end gives new blocks. */
+  pace: number;
+  /** When it may give the next new one; matters while it is slow. */
+  mayGiveAt: MonotonicMs;
+  cancelWake: () => void;
   wake: () => void;
 }
 
@@ -81,8 +93,9 @@ export class LinkPair {
     const { rateBps, qber } = this.#options;
     if (this.#isCut) return { state: "aligning", reason: "no light from the other end" };
     if (rateBps === 0) return { state: "faulty", reason: "the loss is too high for any key" };
-    if (qber === undefined) return { state: "generating", secretKeyRateBps: rateBps };
-    return { state: "generating", qber: qber * this.#jittered(QBER_JITTER), secretKeyRateBps: rateBps };
+    const secretKeyRateBps = rateBps * this.#pace;
+    if (qber === undefined) return { state: "generating", secretKeyRateBps };
+    return { state: "generating", qber: qber * this.#jittered(QBER_JITTER), secretKeyRateBps };
   }
 
   /** The oldest block that this end has not acknowledged. */
@@ -95,11 +108,11 @@ export class LinkPair {
     return id.startsWith(this.#run) ? Number.parseInt(id.slice(-COUNTER_DIGITS), 16) : undefined;
   }
 
-  /** @returns undefined while there is no such block yet */
+  /** @returns undefined while there is no such block yet, or the end is too slow for it; `wake` is called when there is */
   block(end: LinkEnd, number: number): KeyBlock | undefined {
     const bytes = this.#kept[number - this.#first];
-    if (bytes === undefined) return undefined;
     const state = this.#ends[end];
+    if (bytes === undefined || !this.#mayGive(state, number)) return undefined;
     state.given = Math.max(state.given, number + 1);
     const id = (this.#run + number.toString(16).padStart(COUNTER_DIGITS, "0")) as QkdKeyId;
     return { number, id, bytes: state.flipped.has(number) ? withFlippedBit(bytes) : bytes };
@@ -113,8 +126,8 @@ export class LinkPair {
     if (done <= 0) return;
     for (const bytes of this.#kept.splice(0, done)) bytes.fill(0);
     this.#first += done;
-    for (const { flipped } of Object.values(this.#ends)) {
-      for (const flip of flipped) if (flip < this.#first) flipped.delete(flip);
+    for (const { flipped, withheld } of Object.values(this.#ends)) {
+      for (const marks of [flipped, withheld]) for (const mark of marks) if (mark < this.#first) marks.delete(mark);
     }
     this.#schedule();
   }
@@ -127,6 +140,33 @@ export class LinkPair {
     state.flipped.add(number);
   }
 
+  /** The next block that this end has not given yet is never given by it. */
+  withholdNext(end: LinkEnd): void {
+    const state = this.#ends[end];
+    let number = state.given;
+    while (state.withheld.has(number)) number += 1;
+    state.withheld.add(number);
+  }
+
+  isWithheld(end: LinkEnd, number: number): boolean {
+    return this.#ends[end].withheld.has(number);
+  }
+
+  /** A slow end gives a tenth of the rate; the other end has no more key than both have. */
+  setSlow(end: LinkEnd, isSlow: boolean): void {
+    this.#ends[end].pace = isSlow ? SLOW_SHARE : 1;
+    this.#schedule();
+    this.#wakeBoth();
+  }
+
+  isSlow(end: LinkEnd): boolean {
+    return this.#ends[end].pace < 1;
+  }
+
+  get isCut(): boolean {
+    return this.#isCut;
+  }
+
   /** A cut fibre: no key until it is restored. */
   setCut(isCut: boolean): void {
     this.#isCut = isCut;
@@ -137,8 +177,32 @@ export class LinkPair {
   /** Stops generating, and overwrites what is kept. */
   close(): void {
     this.#cancelTimer();
+    for (const { cancelWake } of Object.values(this.#ends)) cancelWake();
     for (const bytes of this.#kept) bytes.fill(0);
     this.#kept = [];
+  }
+
+  /** The slower end's: what one of them lacks helps nobody. */
+  get #pace(): number {
+    return Math.min(this.#ends.a.pace, this.#ends.b.pace);
+  }
+
+  get #blockMs(): number {
+    const { rateBps, blockBytes } = this.#options;
+    return (blockBytes * BITS_PER_BYTE * SECOND_MS) / rateBps;
+  }
+
+  /** What was given before is given again at once. */
+  #mayGive(state: EndState, number: number): boolean {
+    if (state.pace === 1 || number < state.given) return true;
+    const now = this.#parts.clock.monotonic();
+    if (now < state.mayGiveAt) {
+      state.cancelWake();
+      state.cancelWake = this.#parts.clock.after(state.mayGiveAt - now, () => state.wake());
+      return false;
+    }
+    state.mayGiveAt = now + this.#blockMs / state.pace;
+    return true;
   }
 
   #schedule(): void {
@@ -154,19 +218,21 @@ export class LinkPair {
 
   /** A full end stops both: key that one of them lacks helps nobody. */
   #generate(): void {
-    const { rateBps, blockBytes } = this.#options;
-    const intervalMs = (blockBytes * BITS_PER_BYTE * SECOND_MS) / rateBps;
+    const { blockBytes } = this.#options;
     const now = this.#parts.clock.monotonic();
     while (this.#nextAt <= now && !this.#isFull()) {
       this.#kept.push(this.#parts.blocks.block(this.generatedBlocks, blockBytes));
-      this.#nextAt += intervalMs * this.#jittered(JITTER);
+      this.#nextAt += this.#blockMs * this.#jittered(JITTER);
     }
     this.#schedule();
     this.#wakeBoth();
   }
 
   #isFull(): boolean {
-    return (this.#kept.length + 1) * this.#options.blockBytes > this.#options.keptBytesMax;
+    const { blockBytes, keptBytesMax } = this.#options;
+    const lagBlocks = Math.max(SLOW_LAG_BLOCKS_MIN, (SLOW_LAG_MS * this.#pace) / this.#blockMs);
+    const bytesMax = this.#pace === 1 ? keptBytesMax : Math.min(keptBytesMax, lagBlocks * blockBytes);
+    return (this.#kept.length + 1) * blockBytes > bytesMax;
   }
 
   #jittered(share: number): number {
@@ -179,7 +245,16 @@ export class LinkPair {
   }
 }
 
-const newEnd = (): EndState => ({ acknowledged: 0, given: 0, flipped: new Set(), wake: () => undefined });
+const newEnd = (): EndState => ({
+  acknowledged: 0,
+  given: 0,
+  flipped: new Set(),
+  withheld: new Set(),
+  pace: 1,
+  mayGiveAt: 0,
+  cancelWake: () => undefined,
+  wake: () => undefined,
+});
 
 function withFlippedBit(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const flipped = new Uint8Array(new ArrayBuffer(bytes.length));

@@ -6,8 +6,8 @@ import { sentenceOf } from "../model/errors.ts";
 import { openScope } from "../runtime/scope.ts";
 import { parseEmulatorConfig, readEmulatorConfig, type EmulatorConfig, type LinkDescription } from "./config.ts";
 import { askControl, serveControl, type ControlRequest } from "./control.ts";
-import { FAULT_NAMES, openEmulator, type FaultName } from "./emulator.ts";
-import type { LinkEnd } from "./link-pair.ts";
+import { type EmulatedLinkState, FAULTS, FAULT_NAMES, openEmulator, type FaultName } from "./emulator.ts";
+import { linkTable } from "./link-table.ts";
 import { LINK_PROFILE_NAMES, type LinkProfileName, linkProfileTexts } from "./link-profiles.ts";
 import { EQUIPMENT, EQUIPMENT_NAMES, type EquipmentName } from "./rate-model.ts";
 import { createStderrLog } from "./stderr-log.ts";
@@ -32,17 +32,19 @@ ${linkProfileTexts().join("\n")}
 Equipment:
 ${EQUIPMENT_NAMES.map((name) => `  ${name.padEnd(10)} ${EQUIPMENT[name].about}`).join("\n")}`;
 
-const FAULTS = `
-  unplug   the terminal of that end goes away: its host's line hangs up
-  plug     it comes back under the same name
-  garbage  random bytes in the line, between two frames and in the middle of one
-  flip     one bit of that end's next key block is wrong; only a proof of equality can find it
-  cut      no light: no key at either end until restore
-  stall    that end keeps its line open and says nothing until restore
-  restore  undoes cut and stall
-  status   (without LINK) prints every link
+const CONTROL_DEFAULT = "demo-data/emulator.socket";
 
-Without "a" or "b" it is done to both ends. Exit code 0: done; 1: not done, and why.`;
+const CTL_HELP = `
+${FAULT_NAMES.map((name) => `  ${name.padEnd(9)}${FAULTS[name]}`).join("\n")}
+  status   prints every link
+
+LINK is its id, END is a or b, or the name of the node there; without END both ends are meant.
+
+Try it, while the demo network runs (npm start):
+  qkd-emulator ctl status
+  qkd-emulator ctl cut aachen--bonn              and then: ctl restore aachen--bonn
+  qkd-emulator ctl unplug aachen--bonn bonn      and then: ctl plug aachen--bonn bonn
+  qkd-emulator ctl flip aachen--bonn aachen      the segment is found out and discarded`;
 
 interface LinkOptions {
   readonly id: string;
@@ -100,14 +102,24 @@ program
 program
   .command("ctl")
   .description("makes a running emulator misbehave, or behave again")
-  .requiredOption("--control <path>", "unix socket of the running emulator")
+  .addOption(
+    new Option("--control <path>", "unix socket of the running emulator")
+      .env("QKD_EMULATOR_CONTROL")
+      .default(CONTROL_DEFAULT, `${CONTROL_DEFAULT}, that of the demo network`),
+  )
+  .option("--json", "print it for programs", false)
   .addArgument(new Argument("<command>").choices([...FAULT_NAMES, "status"]))
   .argument("[link]", "the link's id")
-  .addArgument(new Argument("[end]", "one end only").choices(["a", "b"]))
-  .addHelpText("after", FAULTS)
-  .action(async (name: FaultName | "status", link: string | undefined, end: LinkEnd | undefined, options) => {
-    await control((options as { control: string }).control, name, link, end);
+  .argument("[end]", "one end only")
+  .addHelpText("after", CTL_HELP)
+  .action(async (name: FaultName | "status", link: string | undefined, end: string | undefined, options) => {
+    await control({ name, link, end }, options as ControlOptions);
   });
+
+interface ControlOptions {
+  readonly control: string;
+  readonly json: boolean;
+}
 
 async function run(config: EmulatorConfig): Promise<void> {
   const log = createStderrLog();
@@ -132,12 +144,21 @@ async function run(config: EmulatorConfig): Promise<void> {
   await scope.closed;
 }
 
-async function control(path: string, name: FaultName | "status", link?: string, end?: LinkEnd): Promise<void> {
-  if (name !== "status" && link === undefined) throw new Error(`${name} needs the id of a link`);
-  const request: ControlRequest = name === "status" ? { do: name } : { do: name, link: link!, end };
-  const reply = await askControl(path, request);
-  if (!reply.ok) throw new Error(reply.error);
-  process.stdout.write(`${JSON.stringify(reply.links, undefined, 2)}\n`);
+async function control(
+  { name, link, end }: { name: FaultName | "status"; link: string | undefined; end: string | undefined },
+  { control: path, json }: ControlOptions,
+): Promise<void> {
+  const ask = async (request: ControlRequest): Promise<readonly EmulatedLinkState[]> => {
+    const reply = await askControl(path, request);
+    if (!reply.ok) throw new Error(reply.error);
+    return reply.links;
+  };
+  if (name !== "status" && link === undefined) {
+    const ids = (await ask({ do: "status" })).map(({ id }) => id).join(", ");
+    throw new Error(`${name} needs the id of a link; there are: ${ids}`);
+  }
+  const links = await ask(name === "status" ? { do: name } : { do: name, link: link!, end });
+  process.stdout.write(`${json ? JSON.stringify(links, undefined, 2) : linkTable(links).join("\n")}\n`);
 }
 
 try {

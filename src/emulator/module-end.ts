@@ -119,7 +119,9 @@ export class ModuleEnd {
     const stream = this.#phase;
     if (stream.kind !== "streaming") return undefined;
     if (stream.outstandingBytes + this.#parts.blockBytes > stream.windowBytes) return undefined;
-    const block = this.#parts.pair.block(this.#parts.end, stream.next);
+    const { pair, end } = this.#parts;
+    while (pair.isWithheld(end, stream.next)) stream.next += 1; // acknowledged with the blocks after it
+    const block = pair.block(end, stream.next);
     if (block === undefined) return undefined;
     const frame = encodeModuleMessage({ kind: "key", sequence: stream.sequence, id: block.id, bytes: block.bytes });
     stream.next += 1;

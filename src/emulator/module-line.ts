@@ -56,6 +56,10 @@ export class ModuleLine {
     return this.#pty !== undefined;
   }
 
+  get isStalled(): boolean {
+    return this.#isStalled;
+  }
+
   /** A new terminal under the same name. Does nothing when there is one. */
   async plug(): Promise<void> {
     if (this.#pty !== undefined) return;

@@ -10,7 +10,7 @@ export const SKEW_ALLOWED_MS = MINUTE_MS;
 
 /** @param matched  keys that the neighbour is known to have */
 export async function sweepLink(parts: LinkParts, matched: IdRanges<unknown>): Promise<void> {
-  const { stock, clock, limits, selfEnd, log } = parts;
+  const { stock, clock, limits, selfEnd, log, troubles, neighbour } = parts;
   const now = clock.wall();
   const transaction = stock.vault.transaction();
   const ageMax = limits.unmatchedAgeMaxMs * (selfEnd === "leader" ? 1 : 2);
@@ -19,7 +19,9 @@ export async function sweepLink(parts: LinkParts, matched: IdRanges<unknown>): P
     .flatMap((chunk) => spansOf(chunk).flatMap((span) => matched.gaps(span).map((gap) => partAt(span, gap))));
   if (unmatched.length > 0) {
     await stock.discardKeys(transaction, unmatched, "discarded");
-    log.warn("keys that the neighbour never had were discarded", { keys: countOf(unmatched) });
+    const keys = countOf(unmatched);
+    log.warn("keys that the neighbour never had were discarded", { keys });
+    troubles.happened(`${keys} ${keys === 1 ? "QKD-key" : "QKD-keys"} that ${neighbour} never had: discarded`);
   }
   for (const [name, record] of stock.segments()) {
     if (record.phase !== "agreed") continue;

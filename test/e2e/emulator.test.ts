@@ -152,7 +152,7 @@ async function lively() {
     },
     /** By the program. */
     async ctl(...args: readonly string[]): Promise<EmulatedLinkState> {
-      const { code, out, err } = await run("ctl", "--control", control, ...args);
+      const { code, out, err } = await run("ctl", "--json", "--control", control, ...args);
       assert.equal(code, 0, err);
       return (JSON.parse(out) as EmulatedLinkState[])[0]!;
     },
@@ -235,6 +235,54 @@ describe("qkd-emulator", { concurrency: 3 }, () => {
       assert.equal(compare(one, other).differ.length, 1);
       assert.deepEqual(atB.module.faults(), { garbageRuns: 0, crcErrors: 0, keysRefused: 0 });
     });
+  });
+
+  it("withholds a key at one end: the other end has it, and nothing else is missing", async () => {
+    await openLink(async ({ a, b, ask, open }) => {
+      const [atA, atB] = await Promise.all([open(a), open(b)]);
+      await ask({ do: "missing", link: "link", end: "b" });
+      const [one, other] = await Promise.all([atA.read(60), atB.read(60)]);
+      const until = [...other.keys()].at(-1)!;
+      const upTo = [...one.keys()].filter((id) => id <= until);
+      assert.equal(upTo.filter((id) => !other.has(id)).length, 1);
+      assert.deepEqual(compare(one, other).differ, []);
+      assert.deepEqual(atB.module.faults(), { garbageRuns: 0, crcErrors: 0, keysRefused: 0 });
+    });
+  });
+
+  it("slows a link down to a tenth: both modules say so, and it comes back to its rate", async () => {
+    await openLink(async ({ a, b, ask, open, ctl }) => {
+      const [atA, atB] = await Promise.all([open(a), open(b)]);
+      const until = async (rateBps: number): Promise<void> => {
+        const deadline = clock.timeout(5000);
+        for (const { module } of [atA, atB]) {
+          while (module.status().secretKeyRateBps !== rateBps) await clock.sleep(5, deadline);
+        }
+      };
+      await until(2e6);
+      assert.deepEqual((await ctl("slow", "link", "a")).slow, ["a"]);
+      await until(2e5);
+      const [one, other] = await Promise.all([atA.read(20), atB.read(20)]);
+      assert.deepEqual(compare(one, other).differ, []);
+      assert.deepEqual((await ask({ do: "restore", link: "link" })).slow, []);
+      await until(2e6);
+    });
+  });
+
+  it("shows the state of its links as a table, and takes the names of nodes for ends", async () => {
+    const path = (name: string): string => join(folder, "named", name);
+    const words = ["--id", "bonn--celle", "--a", path("a"), "--b", path("b"), "--rate", "1e5"];
+    const { child, ended } = await ready("link", ...words, "--control", path("control"));
+    const ctl = (...args: readonly string[]) => run("ctl", "--control", path("control"), ...args);
+    assert.equal((await ctl("unplug", "celle--bonn", "celle")).code, 0);
+    assert.match((await ctl("status")).out, /^link +fibre .*\nbonn--celle +generating +100 kb\/s +- +well +unplugged /);
+    assert.match((await ctl("cut", "bonn--celle")).out, /bonn--celle +no light from the other end/);
+    assert.match(
+      (await ctl("slow", "bonn--celle", "essen")).err,
+      /"essen" is no end of bonn--celle; it has a, b or bonn, celle/,
+    );
+    child.kill("SIGTERM");
+    assert.equal((await ended).code, 0);
   });
 
   it("cuts the fibre: no key, no QBER, both ends aligning; and mends it", async () => {
@@ -326,7 +374,7 @@ describe("qkd-emulator", { concurrency: 3 }, () => {
         run("link", "--a", join(folder, "2a"), "--b", join(folder, "2b"), "--rate", "1000", "--control", control),
       ]);
       assert.match(unknown.err, /there is no link "elsewhere"; there are: link/);
-      assert.match(missing.err, /needs the id of a link/);
+      assert.match(missing.err, /needs the id of a link; there are: link/);
       assert.match(second.err, /another emulator listens/);
       assert.deepEqual([unknown.code, missing.code, second.code], [1, 1, 1]);
       assert.equal(existsSync(join(folder, "2a")), false);

@@ -1,6 +1,7 @@
 /** What modules and fibres do to a network of real daemons: the link says what is wrong, the rest goes on, the line recovers. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { LinkStatus } from "../../src/api/operator/node-status.ts";
 import { until } from "./daemon-process.ts";
 import type { NetworkNode } from "./network-node.ts";
@@ -10,6 +11,7 @@ import { idsOf, type SaeClient } from "./sae-client.ts";
 const NORTH = "hub--north";
 const SOUTH = "hub--south";
 const LOST = /^module lost: /;
+const NEVER_MATCHED = /that north never had: discarded/;
 const DIFFERENT = /^the ends hold different bits in segment .*: discarded/;
 
 describe("with faults on the line", () => {
@@ -21,7 +23,7 @@ describe("with faults on the line", () => {
   let saeSouth: SaeClient;
 
   before(async () => {
-    network = await openNetwork();
+    network = await openNetwork({ limits: { segmentBytes: "8KiB", segmentAgeMax: "2s", unmatchedAgeMax: "5s" } });
     ({ hub, north, south } = network.nodes);
     saeNorth = network.sae("sae-north");
     saeSouth = network.sae("sae-south");
@@ -141,6 +143,43 @@ describe("with faults on the line", () => {
       undefined,
       "the other link knows nothing of it",
     );
+  });
+
+  it("a key missing at one end is told by the other as never matched, and is all that is lost", async () => {
+    const discarded = async (node: NetworkNode): Promise<number> =>
+      (await node.status()).ledger.find(({ owner }) => owner === `link/${NORTH}`)!.balances.discarded;
+    const before = await discarded(hub);
+    assert.equal(await discarded(north), 0);
+    await network.cause("missing", NORTH, "north");
+    const { troubles } = await untilLink(hub, "north", "says that a key came at one end only", ({ troubles }) =>
+      troubles.some((text) => NEVER_MATCHED.test(text)),
+    );
+    assert.match(troubles.join(), /1 QKD-key that north never had: discarded/);
+    assert.equal((await discarded(hub)) - before, 8192, "one block of the module");
+    const told = await hub.metric("qkdn_link_key_bits_total", { link: NORTH, use: "discarded" });
+    assert.equal(told, 8 * (await discarded(hub)));
+    await assertLineWorks(NORTH);
+    await assertPairsEqual();
+    assert.deepEqual([(await discarded(hub)) - before, await discarded(north)], [8192, 0], "and nothing else is");
+  });
+
+  it("a slow module is told by its rate at both ends, no key is discarded for it, and the stock grows on", async () => {
+    const rate = (node: NetworkNode) => node.metric("qkdn_link_skr_bits_per_second", { link: SOUTH });
+    const discarded = async (): Promise<number> =>
+      (await hub.status()).ledger.find(({ owner }) => owner === `link/${SOUTH}`)!.balances.discarded;
+    const [full, before] = [(await rate(hub))!, await discarded()];
+    await network.cause("slow", SOUTH, "south");
+    for (const node of [hub, south]) {
+      await until(`${node.id} tells a tenth of the rate`, async () => (await rate(node)) === full / 10);
+    }
+    await assertLineWorks(SOUTH);
+    await sleep(8_000); // longer than a key may be unmatched
+    assert.equal(await discarded(), before);
+    await network.cause("restore", SOUTH, "south");
+    for (const node of [hub, south]) {
+      await until(`${node.id} tells the whole rate`, async () => (await rate(node)) === full);
+    }
+    await assertPairsEqual();
   });
 
   it("a module that falls silent is given up, and taken back when it speaks again", async () => {

@@ -110,6 +110,44 @@ describe("a pair of modules", () => {
     assert.equal(bytesOf(pair, "a", 2), bytesOf(pair, "b", 2));
   });
 
+  it("withholds the next block at one end; the block is done with when those after it are", async () => {
+    const { world, pair } = openPair();
+    await world.run(500);
+    bytesOf(pair, "a", 0);
+    pair.withholdNext("a");
+    assert.deepEqual(
+      [0, 1, 2].map((number) => pair.isWithheld("a", number)),
+      [false, true, false],
+    );
+    assert.equal(pair.isWithheld("b", 1), false);
+    pair.acknowledge("a", 2);
+    pair.acknowledge("b", 2);
+    assert.equal(pair.isWithheld("a", 1), false, "forgotten with the block");
+    assert.equal(pair.block("b", 1), undefined);
+  });
+
+  it("gives a tenth at a slow end, and at the other end no more than that", async () => {
+    const { world, pair } = openPair();
+    let given = 0;
+    const take = async (seconds: number): Promise<number> => {
+      const before = given;
+      for (let at = 0; at < 100 * seconds; at++) {
+        await world.run(10);
+        while (pair.block("a", given) !== undefined) pair.acknowledge("a", given++);
+        pair.acknowledge("b", pair.generatedBlocks - 1);
+      }
+      return given - before;
+    };
+    const atFullRate = await take(10);
+    pair.setSlow("a", true);
+    assert.equal(pair.status().secretKeyRateBps, 8_000);
+    const slow = await take(10);
+    assert.ok(slow > 0.08 * atFullRate && slow < 0.12 * atFullRate, `${slow} instead of ${atFullRate} blocks`);
+    assert.ok(pair.generatedBlocks - given <= 31, "the other end is at most three seconds ahead");
+    pair.setSlow("a", false);
+    assert.ok((await take(10)) > 0.9 * atFullRate);
+  });
+
   it("is faulty, and says why, where no key is left over", async () => {
     const { world, pair } = openPair({ rateBps: 0 });
     await world.run(10_000);
