@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { sentenceOf } from "../src/model/errors.ts";
-import { loadNow, thisMachine } from "./machine.ts";
+import { surroundings, thisMachine } from "./machine.ts";
 import { allMet, reportOf, tableOf, type BenchReport, type ScenarioReport } from "./report.ts";
 import { FigureBook, type BenchOptions, type Scenario } from "./scenario.ts";
 import { scenarios } from "./scenarios.ts";
@@ -91,13 +91,13 @@ function amount(
 async function measureOne(scenario: Scenario, options: Omit<BenchOptions, "say">): Promise<ScenarioReport> {
   const { name, about } = scenario;
   const book = new FigureBook();
-  const loadAverage = loadNow();
+  const before = surroundings();
   const say = (line: string): void => console.error(`${name}: ${line}`);
   say(about);
   const found = (): Omit<ScenarioReport, "failure"> => ({
     name,
     about,
-    loadAverage,
+    surroundings: before,
     figures: book.figures().map(reportOf),
   });
   try {

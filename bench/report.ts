@@ -1,12 +1,11 @@
 /** What a bench found: as JSON with every run, and as a table with the medians. */
-import type { Machine } from "./machine.ts";
+import type { Machine, Surroundings } from "./machine.ts";
 import { isMet, medianOf, type Figure, type Target } from "./scenario.ts";
 
 export interface ScenarioReport {
   readonly name: string;
   readonly about: string;
-  /** When it began: who else was at work on this machine. */
-  readonly loadAverage: number;
+  readonly surroundings: Surroundings;
   readonly figures: readonly FigureReport[];
   /** Why it broke off; then its figures are not all there. */
   readonly failure?: string;
@@ -45,7 +44,7 @@ export function tableOf({ machine, runs, seconds, scenarios }: BenchReport): str
   return [head, ...scenarios.map(sectionOf)].join("\n\n");
 }
 
-function sectionOf({ name, about, loadAverage, figures, failure }: ScenarioReport): string {
+function sectionOf({ name, about, surroundings, figures, failure }: ScenarioReport): string {
   const rows = figures.map((figure) => [
     figure.what,
     numberText(figure.median),
@@ -55,7 +54,9 @@ function sectionOf({ name, about, loadAverage, figures, failure }: ScenarioRepor
     figure.met === undefined ? "" : figure.met ? "met" : "NOT MET",
   ]);
   const table = alignedRows([["figure", "median", "spread", "unit", "target", ""], ...rows]);
-  const lines = [`${name}: ${about}`, `load average before: ${loadAverage.toFixed(1)}`, "", ...table];
+  const { loadAverage, flushMs } = surroundings;
+  const flush = `a flush of the disk ${numberText(flushMs.median)} ms, at most ${numberText(flushMs.max)} ms`;
+  const lines = [`${name}: ${about}`, `before: load average ${loadAverage.toFixed(1)}, ${flush}`, "", ...table];
   return [...lines, ...(failure === undefined ? [] : [`broke off: ${failure}`])].join("\n");
 }
 
