@@ -9,7 +9,7 @@ import { segmentEpoch, segmentName, type Incarnation, type SegmentName } from ".
 import type { KeyMaterial } from "../model/key-material.ts";
 import { MINUTE_MS } from "../model/units.ts";
 import { lookupIn, segmentRunsOf, type SegmentRun } from "../model/segment-runs.ts";
-import type { Clock } from "../runtime/clock.ts";
+import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { KeyVault } from "../store/key-vault.ts";
 import type { Transaction } from "../store/transaction.ts";
@@ -23,6 +23,14 @@ const EXPIRY_GUARD_MS = MINUTE_MS;
 /** A rest too short for one key may serve shorter ones: so many segments stay open, then the shortest rest is a tail. */
 const OPEN_SEGMENTS_MAX = 4;
 
+/**
+ * Opening waits twice for the disk, and all requests wait with it. So the next segment is opened while the present one
+ * still lasts this long, at the pace of its use so far; where keys are asked for now and then, only when one is needed.
+ */
+const OPEN_AHEAD_MS = 100;
+/** One request at once is no pace. */
+const PACE_MS_MIN = 250;
+
 /** A key as cut: where it lies in the pool, and its bytes, which the caller owns. */
 export interface AllocatedKey {
   readonly segment: SegmentName;
@@ -34,6 +42,7 @@ interface OpenSegment {
   readonly name: SegmentName;
   readonly material: KeyMaterial;
   readonly lengthBytes: number;
+  readonly openedAt: MonotonicMs;
   cursor: number;
 }
 
@@ -52,6 +61,8 @@ export class OutboundPool {
   #allocating: Promise<unknown> = Promise.resolve();
   /** The segment that is being opened just now; undefined again when it is burned meanwhile. */
   #opening: SegmentName | undefined;
+  /** While a segment is opened ahead of need; for ever when that failed. */
+  #ahead: Promise<void> | undefined;
 
   private constructor(segments: PoolSegments, clock: Clock, log: Logger) {
     this.id = segments.id;
@@ -194,10 +205,12 @@ export class OutboundPool {
   }
 
   async #allocate(count: number, sizeBytes: number): Promise<readonly AllocatedKey[] | undefined> {
-    if (this.wholeKeys(sizeBytes, count) < count) return undefined;
+    const isShort = (): boolean => this.wholeKeys(sizeBytes, count) < count;
+    if (isShort()) await this.#ahead; // what is being opened was not counted
+    if (isShort()) return undefined;
     const keys: AllocatedKey[] = [];
     while (keys.length < count) {
-      const open = this.#open.find((rest) => restOf(rest) >= sizeBytes) ?? (await this.#openNext(sizeBytes));
+      const open = this.#openFor(sizeBytes) ?? (await this.#openNextFor(sizeBytes));
       if (open === undefined) {
         for (const { material } of keys) material.erase(); // cut, so spent: lost rather than given again
         this.#book("burned", keys.length * sizeBytes);
@@ -207,9 +220,29 @@ export class OutboundPool {
         keys.push(cut(open, sizeBytes));
       }
       if (restOf(open) === 0) this.#close(open, "tails");
+      else if (isEndingSoon(open, this.#clock.monotonic())) this.#openAhead(open, sizeBytes);
     }
     this.#book("supplied", count * sizeBytes);
     return keys;
+  }
+
+  #openFor(sizeBytes: number, except?: OpenSegment): OpenSegment | undefined {
+    return this.#open.find((open) => open !== except && restOf(open) >= sizeBytes);
+  }
+
+  async #openNextFor(sizeBytes: number): Promise<OpenSegment | undefined> {
+    await this.#ahead;
+    return this.#openFor(sizeBytes) ?? this.#openNext(sizeBytes);
+  }
+
+  /** Never one too many: that would close a rest, and it may be the one in use. */
+  #openAhead(present: OpenSegment, sizeBytes: number): void {
+    if (this.#ahead !== undefined || this.#open.length >= OPEN_SEGMENTS_MAX) return;
+    if (this.#openFor(sizeBytes, present) !== undefined) return;
+    this.#ahead = this.#openNext(sizeBytes).then(() => {
+      this.#ahead = undefined;
+    });
+    this.#ahead.catch(() => undefined); // the next request that needs it meets the failure
   }
 
   /** Opens the oldest segment that holds a key of this size; shorter ones stay for shorter keys. */
@@ -233,7 +266,8 @@ export class OutboundPool {
       this.#opening = undefined;
       this.#provenIn.delete(name);
       if (usable) {
-        const open = { name, material, lengthBytes: record.lengthBytes, cursor: 0 };
+        const openedAt = this.#clock.monotonic();
+        const open = { name, material, lengthBytes: record.lengthBytes, openedAt, cursor: 0 };
         this.#open.push(open);
         if (!burned) {
           this.#closeShortest();
@@ -289,6 +323,11 @@ export class OutboundPool {
 }
 
 const restOf = (open: OpenSegment): number => open.lengthBytes - open.cursor;
+
+function isEndingSoon(open: OpenSegment, now: MonotonicMs): boolean {
+  const bytesPerMs = open.cursor / Math.max(PACE_MS_MIN, now - open.openedAt);
+  return restOf(open) < OPEN_AHEAD_MS * bytesPerMs;
+}
 
 function cut(open: OpenSegment, sizeBytes: number): AllocatedKey {
   const material = open.material.slice(open.cursor, open.cursor + sizeBytes);

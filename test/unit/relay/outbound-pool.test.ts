@@ -87,6 +87,30 @@ describe("the initiator's end of a pool", () => {
     );
   });
 
+  it("opens the next segment ahead of need where keys are asked for quickly, and not where seldom", async () => {
+    const opened = async (pauseMs: number): Promise<number> => {
+      const { pool, vault, store } = await open([1024, 1024]);
+      for (let keys = 0; keys < 30; keys++) {
+        await pool.allocate(1, 32);
+        await store.world.run(pauseMs);
+      }
+      const { open: openBytes, supplied } = vault.ledger.balances(pool.ledger);
+      return openBytes + supplied;
+    };
+    assert.equal(await opened(10), 2048);
+    assert.equal(await opened(1_000), 1024);
+  });
+
+  it("what is being opened ahead counts: a request for more than the rest waits for it", async () => {
+    const { pool, store } = await open([1024, 1024]);
+    for (let keys = 0; keys < 31; keys++) {
+      await pool.allocate(1, 32);
+      if (keys < 24) await store.world.run(10);
+    }
+    assert.equal((await pool.allocate(33, 32))?.length, 33);
+    assert.equal(await pool.allocate(1, 32), undefined);
+  });
+
   it("two requests at once get different keys", async () => {
     const { pool } = await open([64, 64]);
     const [one, other] = await Promise.all([pool.allocate(2, 32), pool.allocate(2, 32)]);
