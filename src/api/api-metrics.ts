@@ -1,6 +1,7 @@
 /** Metrics of the application interfaces (KSA): what was asked, with which result, after how long (ITU-T Y.3807). */
 import type { ErrorCode } from "../model/errors.ts";
 import type { MonotonicMs } from "../runtime/clock.ts";
+import type { ServedFrom } from "../supply/key-supply.ts";
 import type { MetricsRegistry } from "../runtime/metrics.ts";
 
 /** "ok", or the code of the refusal; "request_invalid" also for a wrong path, method or content type. */
@@ -16,6 +17,8 @@ export interface ApiOutcome {
   readonly delayMs: MonotonicMs;
   /** True for a request for key, whatever came of it. */
   readonly forKey: boolean;
+  /** Where the keys came from; undefined where none were supplied. */
+  readonly from: ServedFrom | undefined;
 }
 
 export interface ApiMetrics {
@@ -42,15 +45,18 @@ export function createApiMetrics(registry: MetricsRegistry, apis: readonly strin
   });
   const delay = registry.histogram({
     name: "qkdn_ksa_response_delay_seconds",
-    help: "Time from the whole request to the ready reply.",
-    labels: ["api", "method"],
+    help: "From the whole request to the ready reply with keys: from stock (pool) or by a relay (on_demand); KKRD and KKRDV of ITU-T Y.3807.",
+    labels: ["api", "method", "source", "class"],
     buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
   });
   for (const api of apis) for (const result of RESULTS) deliveries.add({ api, result }, 0);
   return {
-    observe({ api, method, result, status, delayMs, forKey }) {
+    observe({ api, method, result, status, delayMs, forKey, from }) {
       requests.add({ api, method, result });
-      delay.observe({ api, method }, delayMs / MS_PER_SECOND);
+      if (from !== undefined) {
+        const { source, keyClass } = from;
+        delay.observe({ api, method, source, class: keyClass }, delayMs / MS_PER_SECOND);
+      }
       if (forKey) deliveries.add({ api, result: deliveryResult(status) });
     },
     replyLost: (api) => deliveries.add({ api, result: "lost" }),

@@ -6,7 +6,9 @@ import { openQkdLink, type LinkListener, type QkdLink } from "../link/qkd-link.t
 import { DemandBook } from "../pre-establishment/demand-book.ts";
 import type { PoolView, PreEstablishmentStrategy } from "../pre-establishment/pre-establishment-strategy.ts";
 import { createPreEstablishmentMetrics } from "../pre-establishment/pre-establishment-metrics.ts";
+import { createRestorationMetrics } from "../pre-establishment/restoration-metrics.ts";
 import { Scheduler } from "../pre-establishment/scheduler.ts";
+import { type PoolMoment, ServiceRestoration } from "../pre-establishment/service-restoration.ts";
 import { strategies } from "../pre-establishment/strategies/index.ts";
 import { createKeyRelay, type KeyRelay } from "../relay/key-relay.ts";
 import type { OutboundPool } from "../relay/outbound-pool.ts";
@@ -233,10 +235,28 @@ class OpenNode implements TrustedNode {
       this.#reservationHop.close();
     });
     scope.spawn("pre-establishment", (signal) => this.scheduler.run(signal));
+    const metrics = createRestorationMetrics(withPairLabels(this.id, this.#ports.metrics));
+    const restoration = new ServiceRestoration({
+      pools: () => this.pools.outbound.map((pool) => this.#momentOf(pool)),
+      clock: this.#ports.clock,
+      metrics,
+    });
+    scope.spawn("restoration", (signal) => restoration.run(signal));
     scope.spawn("adverts", (signal) => this.topology.flood.run(signal));
     scope.spawn("control", (signal) => this.#every(CONTROL_PERIOD_MS, signal, () => this.#control.tellAll()));
     scope.spawn("sweep", (signal) => this.#every(SWEEP_PERIOD_MS, signal, () => this.#sweep()));
     scope.closed.catch((failure: unknown) => this.#ports.onFatal(failure as Error));
+  }
+
+  #momentOf(pool: OutboundPool): PoolMoment {
+    const keyBytes = this.#config.supply.keySizeDefaultBits / BITS_PER_BYTE;
+    return {
+      id: pool.id,
+      hasRoute: this.#firstLink(pool.id.remote)?.up === true,
+      keys: pool.wholeKeys(keyBytes),
+      lowKeys: this.scheduler.report(pool).plan.lowKeys,
+      estimates: this.#demand.of(pool.id),
+    };
   }
 
   #firstLink(target: NodeId): QkdLink | undefined {

@@ -39,6 +39,10 @@ export class DemandBook implements DemandListener {
     this.#onDemand(pool);
   }
 
+  notServed(pool: PoolId): void {
+    this.of(pool).notServed(this.#clock.monotonic());
+  }
+
   waiting(pool: PoolId, bytes: number): void {
     this.of(pool).waiting(bytes);
     if (bytes > 0) this.#onDemand(pool);

@@ -50,6 +50,7 @@ export class PoolEstimates {
   readonly #misses: Record<MissCause, number> = { latency: 0, supply: 0 };
   #hits = 0;
   #waitingBytes = 0;
+  #unservedSince: MonotonicMs | undefined;
 
   constructor(now: MonotonicMs) {
     this.#fast = new RateEstimate(FAST_MS, now);
@@ -119,5 +120,18 @@ export class PoolEstimates {
   /** Of the forecasts that the slow rate made; undefined before there was any demand. */
   forecastErrorRatio(now: MonotonicMs): number | undefined {
     return this.#forecast.ratio(now, () => this.#slow.perSecond(now));
+  }
+
+  /** The first request that was sent away since the pool was last whole. */
+  get unservedSince(): MonotonicMs | undefined {
+    return this.#unservedSince;
+  }
+
+  notServed(now: MonotonicMs): void {
+    this.#unservedSince ??= now;
+  }
+
+  wholeAgain(): void {
+    this.#unservedSince = undefined;
   }
 }

@@ -12,6 +12,8 @@ export interface DemandListener {
   /** The stock served it at once; so much is left. */
   hit(pool: PoolId, stockBytes: number): void;
   missed(pool: PoolId, cause: MissCause): void;
+  /** Stock and relays gave too little: the request was sent away. */
+  notServed(pool: PoolId): void;
   /** A request for so many bytes waits; a negative number when it waits no longer. */
   waiting(pool: PoolId, bytes: number): void;
   /** A relay that was started on demand has brought key. */

@@ -1,5 +1,5 @@
 /** What an SAE may ask for (KSA of ITU-T Y.3802): the interface that every application protocol is a face of. */
-import type { KeyId, NodeId, SaeId } from "../model/ids.ts";
+import type { KeyClass, KeyId, NodeId, SaeId } from "../model/ids.ts";
 import type { KeyMaterial } from "../model/key-material.ts";
 
 /** A key with its id. Whoever receives it owns the material and erases it after the answer is written. */
@@ -12,6 +12,12 @@ export interface SuppliedKey {
 export interface SaePair {
   readonly initiator: SaeId;
   readonly target: SaeId;
+}
+
+/** Where the keys of an answer came from: told by the supply, for the metrics of the interface that asked. */
+export interface ServedFrom {
+  readonly source: "pool" | "on_demand";
+  readonly keyClass: KeyClass;
 }
 
 export interface SupplyLimits {
@@ -48,7 +54,13 @@ export interface KeySupply {
    * @throws QkdError KEY_SHORTAGE     stock and relay gave too few; fact `retryAfterMs`. Nothing was spent
    */
   encryptionKeys(
-    request: { readonly pair: SaePair; readonly count: number; readonly sizeBits: number },
+    request: {
+      readonly pair: SaePair;
+      readonly count: number;
+      readonly sizeBits: number;
+      /** Called before the keys are returned. */
+      readonly served?: (from: ServedFrom) => void;
+    },
     deadline: AbortSignal,
   ): Promise<readonly SuppliedKey[]>;
   /**
@@ -60,7 +72,12 @@ export interface KeySupply {
    * @throws QkdError SAE_UNKNOWN, SAE_NOT_ALLOWED  as in `status`. Nothing was spent
    */
   decryptionKeys(
-    request: { readonly pair: SaePair; readonly ids: readonly KeyId[] },
+    request: {
+      readonly pair: SaePair;
+      readonly ids: readonly KeyId[];
+      /** Called before the keys are returned. */
+      readonly served?: (from: ServedFrom) => void;
+    },
     deadline: AbortSignal,
   ): Promise<readonly SuppliedKey[]>;
 }

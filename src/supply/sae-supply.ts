@@ -11,7 +11,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { DemandListener, MissCause } from "./demand-listener.ts";
 import { FailureBrake } from "./failure-brake.ts";
 import { createKeyIdCodec, type KeyIdCodec } from "./key-id.ts";
-import type { KeySupply, SaePair, SuppliedKey, SupplyLimits, SupplyStatus } from "./key-supply.ts";
+import type { ServedFrom, KeySupply, SaePair, SuppliedKey, SupplyLimits, SupplyStatus } from "./key-supply.ts";
 import type { KeyNeed, OnDemand } from "./on-demand.ts";
 import type { SaeDirectory } from "./sae-directory.ts";
 import { announcePool, type SupplyMetrics } from "./supply-metrics.ts";
@@ -60,31 +60,30 @@ class SaeSupply implements KeySupply {
   }
 
   async encryptionKeys(
-    request: { readonly pair: SaePair; readonly count: number; readonly sizeBits: number },
-    deadline: AbortSignal,
+    ...[request, deadline]: Parameters<KeySupply["encryptionKeys"]>
   ): Promise<readonly SuppliedKey[]> {
-    const { pair, count, sizeBits } = request;
+    const { pair, count, sizeBits, served } = request;
     return this.#counted("initiator", async () => {
       this.#check(count, sizeBits);
       const { pool, targetNode } = this.#outboundPool(pair);
       const need = { count, sizeBytes: sizeBits / BITS_PER_BYTE };
       this.#parts.demand.asked(pool.id, need);
-      const keys = await this.#allocate(pool, need, deadline);
+      const { keys, source } = await this.#allocate(pool, need, deadline);
       const supplied = await this.#withIds(pool, pair, keys).catch((failure: unknown) => {
         for (const { material } of keys) material.erase(); // cut, so spent
         throw failure;
       });
       this.#parts.metrics.keys.add({ remote: targetNode, role: "initiator" }, count);
-      this.#parts.metrics.bits.add({ remote: targetNode, role: "initiator" }, count * sizeBits);
+      this.#parts.metrics.bits.add({ app: pair.initiator, remote: targetNode, role: "initiator" }, count * sizeBits);
+      served?.({ source, keyClass: pool.id.keyClass });
       return supplied;
     });
   }
 
   async decryptionKeys(
-    request: { readonly pair: SaePair; readonly ids: readonly KeyId[] },
-    deadline: AbortSignal,
+    ...[request, deadline]: Parameters<KeySupply["decryptionKeys"]>
   ): Promise<readonly SuppliedKey[]> {
-    const { pair, ids } = request;
+    const { pair, ids, served } = request;
     return this.#counted("target", async () => {
       this.#checkIds(ids);
       if (!this.#parts.directory.knows(pair.target)) throw notHere(pair.target);
@@ -96,7 +95,8 @@ class SaeSupply implements KeySupply {
         const supplied = await this.#claim(ids, places);
         const bits = supplied.reduce((sum, { material }) => sum + material.lengthBytes * BITS_PER_BYTE, 0);
         this.#parts.metrics.keys.add({ remote: initiatorNode, role: "target" }, ids.length);
-        this.#parts.metrics.bits.add({ remote: initiatorNode, role: "target" }, bits);
+        this.#parts.metrics.bits.add({ app: pair.target, remote: initiatorNode, role: "target" }, bits);
+        served?.({ source: "pool", keyClass: places[0]!.pool.id.keyClass });
         return supplied;
       } catch (failure) {
         if (isQkdError(failure, "KEY_UNKNOWN", "KEY_FOREIGN")) this.#brake.failed(pair.target);
@@ -147,18 +147,22 @@ class SaeSupply implements KeySupply {
     return { pool: pools.outboundPool(targetNode, keyClass)!, targetNode };
   }
 
-  async #allocate(pool: OutboundPool, need: KeyNeed, deadline: AbortSignal): Promise<readonly AllocatedKey[]> {
+  async #allocate(
+    pool: OutboundPool,
+    need: KeyNeed,
+    deadline: AbortSignal,
+  ): Promise<{ readonly keys: readonly AllocatedKey[]; readonly source: ServedFrom["source"] }> {
     const { demand, metrics } = this.#parts;
     const keys = await pool.allocate(need.count, need.sizeBytes);
     if (keys !== undefined) {
       metrics.hits.add({ remote: pool.id.remote, class: pool.id.keyClass });
       demand.hit(pool.id, pool.stockBytes);
-      return keys;
+      return { keys, source: "pool" };
     }
     const bytes = need.count * need.sizeBytes;
     demand.waiting(pool.id, bytes);
     try {
-      return await this.#allocateOnDemand(pool, need, deadline);
+      return { keys: await this.#allocateOnDemand(pool, need, deadline), source: "on_demand" };
     } finally {
       demand.waiting(pool.id, -bytes);
     }
@@ -181,6 +185,7 @@ class SaeSupply implements KeySupply {
       if (keys !== undefined) return keys;
     }
     if (cause === undefined) this.#missed(pool, hadPad ? "latency" : "supply");
+    this.#parts.demand.notServed(pool.id);
     throw new QkdError("KEY_SHORTAGE", `too little key is shared with ${pool.id.remote} now`, {
       retryAfterMs: RETRY_AFTER_MS,
     });

@@ -7,7 +7,7 @@ export interface SupplyMetrics {
   readonly hits: Counter<"remote" | "class">;
   readonly misses: Counter<"remote" | "class" | "cause">;
   readonly keys: Counter<"remote" | "role">;
-  readonly bits: Counter<"remote" | "role">;
+  readonly bits: Counter<"app" | "remote" | "role">;
   readonly refusals: Counter<"role" | "reason">;
 }
 
@@ -30,8 +30,8 @@ export function createSupplyMetrics(registry: MetricsRegistry): SupplyMetrics {
     }),
     bits: registry.counter({
       name: "qkdn_ksa_supplied_bits_total",
-      help: "Key supplied, in bits.",
-      labels: ["remote", "role"],
+      help: "Key supplied, in bits, by the SAE that asked (throughput of ITU-T Y.3807; ETSI GS QKD 015: consumed_bits).",
+      labels: ["app", "remote", "role"],
     }),
     refusals: registry.counter({
       name: "qkdn_ksa_refused_total",

@@ -39,9 +39,13 @@ const CATALOGUE: Readonly<Record<string, readonly string[]>> = {
   qkdn_pool_hit_total: ["pair", "class"],
   qkdn_pool_miss_total: ["pair", "class"],
   qkdn_pool_waste_keys_total: ["pair", "cause"],
+  qkdn_pool_autonomy_seconds: ["pair"],
+  qkdn_ksa_response_delay_seconds: ["api", "source", "class"],
   qkdn_ksa_delivery_total: ["api", "result"],
-  qkdn_ksa_supplied_bits_total: ["pair"],
+  qkdn_ksa_supplied_bits_total: ["app", "pair"],
+  qkdn_service_restoration_seconds: ["pair"],
   qkdn_demand_keys_per_second: ["pair"],
+  qkdn_demand_forecast_error_ratio: ["pair"],
   qkdn_alarm_active: ["severity", "type"],
 };
 

@@ -3,7 +3,7 @@ import { QkdError, isQkdError } from "../../model/errors.ts";
 import type { SaeId } from "../../model/ids.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
-import type { KeySupply, SaePair } from "../../supply/key-supply.ts";
+import type { ServedFrom, KeySupply, SaePair } from "../../supply/key-supply.ts";
 import type { ApiMetrics, ApiResult } from "../api-metrics.ts";
 import type { ApiReply, SaeRequest } from "../api-request.ts";
 import { jsonReply } from "../json-reply.ts";
@@ -39,7 +39,7 @@ export type Etsi014Handlers = (request: SaeRequest, deadline: AbortSignal) => Pr
 export function createEtsi014Handlers(parts: Etsi014Parts, limits: Etsi014Limits): Etsi014Handlers {
   return async (request, deadline) => {
     const begun = parts.clock.monotonic();
-    const { reply, method, result } = await answer(request, deadline, parts, limits);
+    const { reply, method, result, from } = await answer(request, deadline, parts, limits);
     parts.metrics?.observe({
       api: ETSI014,
       method: method ?? "other",
@@ -47,6 +47,7 @@ export function createEtsi014Handlers(parts: Etsi014Parts, limits: Etsi014Limits
       status: reply.status,
       delayMs: parts.clock.monotonic() - begun,
       forKey: method === "enc_keys" || method === "dec_keys",
+      from,
     });
     return reply;
   };
@@ -56,6 +57,7 @@ interface Answer {
   readonly reply: ApiReply;
   readonly method: Method | undefined;
   readonly result: ApiResult;
+  readonly from?: ServedFrom | undefined;
 }
 
 async function answer(
@@ -69,8 +71,10 @@ async function answer(
     const asked = parsePath(request.path);
     if (asked === undefined) throw new RefusedRequest({ kind: "no-such-path" });
     method = asked.method;
-    const reply = await replyTo(request, asked, { ...parts, deadline, limits });
-    return { reply, method, result: "ok" };
+    let from: ServedFrom | undefined;
+    const served = (source: ServedFrom): void => void (from = source);
+    const reply = await replyTo(request, asked, { ...parts, deadline, limits, served });
+    return { reply, method, result: "ok", from };
   } catch (error) {
     if (error instanceof RefusedRequest)
       return { reply: problemReply(error.problem), method, result: "request_invalid" };
@@ -83,6 +87,7 @@ async function answer(
 interface Circumstances extends Etsi014Parts {
   readonly deadline: AbortSignal;
   readonly limits: Etsi014Limits;
+  readonly served: (from: ServedFrom) => void;
 }
 
 async function replyTo(
@@ -90,7 +95,7 @@ async function replyTo(
   asked: { readonly method: Method; readonly other: SaeId },
   circumstances: Circumstances,
 ): Promise<ApiReply> {
-  const { supply } = circumstances;
+  const { supply, served } = circumstances;
   const posted = isPosted(request, asked.method);
   switch (asked.method) {
     case "status": {
@@ -103,14 +108,14 @@ async function replyTo(
         : parseKeyRequestQuery(request.query, supply.limits);
       const pair: SaePair = { initiator: request.caller, target: asked.other };
       return withinDeadline(circumstances, async (deadline) =>
-        keysReply(await supply.encryptionKeys({ pair, count, sizeBits }, deadline)),
+        keysReply(await supply.encryptionKeys({ pair, count, sizeBits, served }, deadline)),
       );
     }
     case "dec_keys": {
       const ids = posted ? parseKeyIdsBody(request.body, supply.limits) : parseKeyIdsQuery(request.query);
       const pair: SaePair = { initiator: asked.other, target: request.caller };
       return withinDeadline(circumstances, async (deadline) =>
-        keysReply(await supply.decryptionKeys({ pair, ids }, deadline)),
+        keysReply(await supply.decryptionKeys({ pair, ids, served }, deadline)),
       );
     }
   }

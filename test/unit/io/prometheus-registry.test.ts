@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { createApiMetrics } from "../../../src/api/api-metrics.ts";
+import { parseKeyClass } from "../../../src/model/ids.ts";
 import { createPrometheusRegistry } from "../../../src/io/prometheus-registry.ts";
 
 describe("the metrics registry", () => {
@@ -59,8 +60,10 @@ describe("the metrics registry", () => {
   test("requests of SAEs are counted by method and result, deliveries by what became of them", async () => {
     const registry = createPrometheusRegistry({ ofProcess: false });
     const metrics = createApiMetrics(registry, []);
-    const outcome = { api: "etsi014", delayMs: 0.4, forKey: true };
-    metrics.observe({ ...outcome, method: "enc_keys", result: "ok", status: 200 });
+    const outcome = { api: "etsi014", delayMs: 0.4, forKey: true, from: undefined };
+    const from = { source: "pool", keyClass: parseKeyClass("gold") } as const;
+    metrics.observe({ ...outcome, method: "enc_keys", result: "ok", status: 200, from });
+    metrics.observe({ ...outcome, method: "enc_keys", result: "ok", status: 200, from });
     metrics.observe({ ...outcome, method: "enc_keys", result: "key_shortage", status: 503 });
     metrics.observe({ ...outcome, method: "dec_keys", result: "key_foreign", status: 401 });
     metrics.observe({ ...outcome, method: "status", result: "ok", status: 200, forKey: false });
@@ -68,11 +71,12 @@ describe("the metrics registry", () => {
     const { text } = await registry.text();
     for (const line of [
       'qkdn_ksa_requests_total{api="etsi014",method="enc_keys",result="key_shortage"} 1',
-      'qkdn_ksa_delivery_total{api="etsi014",result="ok"} 1',
+      'qkdn_ksa_delivery_total{api="etsi014",result="ok"} 2',
       'qkdn_ksa_delivery_total{api="etsi014",result="refused"} 1',
       'qkdn_ksa_delivery_total{api="etsi014",result="error"} 1',
       'qkdn_ksa_delivery_total{api="etsi014",result="lost"} 1',
-      'qkdn_ksa_response_delay_seconds_bucket{le="0.0005",api="etsi014",method="enc_keys"} 2',
+      'qkdn_ksa_response_delay_seconds_bucket{le="0.0005",api="etsi014",method="enc_keys",source="pool",class="gold"} 2',
+      'qkdn_ksa_response_delay_seconds_count{api="etsi014",method="enc_keys",source="pool",class="gold"} 2',
     ]) {
       assert.ok(text.includes(`${line}\n`), line);
     }
