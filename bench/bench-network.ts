@@ -8,7 +8,7 @@ import { openNetworkOf, type Network } from "../test/e2e/network.ts";
 import type { NetworkOptions, NetworkShape } from "../test/e2e/network-plan.ts";
 import type { LoadSae, LoadSetup } from "./load/load-protocol.ts";
 import { LoadProcess } from "./load/load-process.ts";
-import { peakMemoryBytes, processorSeconds } from "./process-cost.ts";
+import { memoryOf, processorSeconds } from "./process-cost.ts";
 import type { BenchOptions, FigureBook } from "./scenario.ts";
 
 const MB = 1e6;
@@ -88,8 +88,11 @@ export async function inNetwork(
         await until("the daemons are at rest", () => isIdle(spent), { seconds: REST_SECONDS_MAX });
       },
       noteMemory(book) {
-        const bytes = Math.max(...pids().map(peakMemoryBytes));
-        book.note("memory of a daemon, at most", "MB", bytes / MB, { atMost: MEMORY_MB_MAX });
+        const memories = pids().map(memoryOf);
+        const most = (bytes: readonly number[]): number => Math.max(...bytes) / MB;
+        const peak = most(memories.map(({ peakBytes }) => peakBytes));
+        book.note("memory of a daemon, at most", "MB", peak, { atMost: MEMORY_MB_MAX });
+        book.note("of it at the end, without mapped files", "MB", most(memories.map(({ ownBytes }) => ownBytes)));
       },
     });
   } finally {

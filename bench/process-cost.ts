@@ -13,8 +13,15 @@ export function processorSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** The most memory that it has had since it started. */
-export function peakMemoryBytes(pid: number): number {
-  const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kib) * KIB;
+export interface ProcessMemory {
+  /** The most that it has had since it started, with the pages of files that it reads by mapping: its program, LevelDB's tables. */
+  readonly peakBytes: number;
+  /** What it has now without these: heap, buffers, caches. */
+  readonly ownBytes: number;
+}
+
+export function memoryOf(pid: number): ProcessMemory {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const bytes = (name: string): number => KIB * Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]);
+  return { peakBytes: bytes("VmHWM"), ownBytes: bytes("RssAnon") };
 }

@@ -8,7 +8,7 @@ import type { Scope } from "../runtime/scope.ts";
 import type { RecordDatabase } from "../store/record-database.ts";
 import { levelRecordDatabase } from "./level-record-database.ts";
 
-const WRITE_BUFFER_BYTES = 4 * 1_048_576;
+const WRITE_BUFFER_BYTES = 2 * 1_048_576;
 /** For blocks that are read again, which ours are not: a chunk is read once or twice. */
 const READ_CACHE_BYTES = 1_048_576;
 const FOLDER_MODE = 0o700;
