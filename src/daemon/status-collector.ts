@@ -116,6 +116,7 @@ function outboundStatus(pool: OutboundPool, node: TrustedNode): PoolStatus {
     targetKeys: plan.targetKeys,
     lowKeys: plan.lowKeys,
     inFlightBytes: view.inFlightBytes,
+    misses: { ...view.misses },
     plan: {
       reason: waits === undefined ? plan.reason : `${plan.reason}; ${waits}`,
       lastOutcome: orders.findLast(({ result }) => result !== undefined)?.result?.outcome ?? "",

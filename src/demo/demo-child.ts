@@ -113,6 +113,12 @@ export class DemoChild {
     await this.#endRunning();
   }
 
+  /** Ends it at once, as if it had died by itself; resolves when it is gone. */
+  async crash(): Promise<void> {
+    this.kill();
+    await this.#exited;
+  }
+
   /** Ends it at once. */
   kill(): void {
     this.#running?.kill("SIGKILL");

@@ -19,7 +19,7 @@ export interface DemoFibre {
 
 const ALERT_RULES = join(import.meta.dirname, "..", "..", "monitoring", "alerts.yml");
 const ROOT_BYTES = 32;
-const POLICY = { strategy: "static-watermark", lowKeys: 256, highKeys: 512 };
+const POLICY = { strategy: "minimal-buffer", minKeys: 64 };
 const YAML_OPTIONS = { lineWidth: 0, flowCollectionPadding: true };
 
 /** New certificates and configuration each time; root keys stay, because the stores were sealed under them. */

@@ -102,11 +102,11 @@ class ProcessNetwork implements DemoNetwork {
         return;
       case "start":
         await child.startAgain();
-        await this.#ready(node, AbortSignal.any([asked, clock.timeout(READY_MS_MAX)]));
-        return;
+        break;
       case "kill":
-        child.kill();
+        await child.crash();
     }
+    await this.#ready(node, AbortSignal.any([asked, clock.timeout(READY_MS_MAX)]));
   }
 
   kill(): void {

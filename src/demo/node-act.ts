@@ -2,7 +2,7 @@
 export const NODE_ACTS = {
   stop: "ends the daemon of a node, in order; it stays down until start",
   start: "starts it again, and waits until it is ready",
-  kill: "ends the daemon of a node at once (kill -9); the demo starts it again",
+  kill: "ends the daemon of a node at once (kill -9), and waits until the demo has started it again",
 } as const;
 
 export type NodeAct = keyof typeof NODE_ACTS;

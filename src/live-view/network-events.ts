@@ -21,14 +21,24 @@ export interface Happening {
   readonly tone: Tone;
 }
 
-/** @param emptied  pools that ran empty and are not refilled yet; it is kept up to date */
-export function happeningsBetween(before: NetworkView, after: NetworkView, emptied: Set<string>): readonly Happening[] {
+/** What has to be remembered to tell one happening from another; it is kept up to date. */
+export interface EventMemory {
+  /** Pools that ran empty and are not refilled yet. */
+  readonly emptied: Set<string>;
+  /** All links were up and all pools stocked once: before, ways change with every drop of pad. */
+  wasStocked: boolean;
+}
+
+export function happeningsBetween(before: NetworkView, after: NetworkView, memory: EventMemory): readonly Happening[] {
+  memory.wasStocked ||=
+    linksOf(before).every((link) => !isBad(link)) && poolsOf(before).every(({ pool }) => !isLow(pool));
   const nodesBefore = new Map(before.nodes.map((node) => [node.id, node]));
   const linksBefore = new Map(linksOf(before).map((link) => [link.id, link]));
   return [
     ...after.nodes.flatMap((node) => happeningsOfNode(nodesBefore.get(node.id), node)),
+    ...(memory.wasStocked ? after.nodes.flatMap((node) => reroutesOf(nodesBefore.get(node.id), node)) : []),
     ...linksOf(after).flatMap((link) => happeningsOfLink(linksBefore.get(link.id), link)),
-    ...happeningsOfPools(before, after, emptied),
+    ...happeningsOfPools(before, after, memory.emptied),
   ];
 }
 
@@ -65,6 +75,18 @@ function newAlarms(before: NodeStatus, after: NodeStatus): readonly string[] {
 }
 
 const isToldByLink = (trouble: string): boolean => [FULL, MODULE_LOST, NO_KM_LINK].some((kind) => kind.test(trouble));
+
+/** Ways of another length: scarcity of pad alone changes between equal ones all the time. */
+function reroutesOf(before: ViewedNode | undefined, { id, status }: ViewedNode): readonly Happening[] {
+  const known = new Map(before?.status?.map.routes.map(({ to, route }) => [to, route]));
+  return (status?.map.routes ?? []).flatMap(({ to, route }): readonly Happening[] => {
+    if (!known.has(to) || route?.length === known.get(to)?.length) return [];
+    if (route === undefined) return [{ sentence: `${id} has no way to ${to}`, tone: "warning" }];
+    const between = route.slice(0, -1);
+    const way = between.length === 0 ? "directly" : `by ${between.join(", ")}`;
+    return [{ sentence: `${id} reaches ${to} ${way} now`, tone: "warning" }];
+  });
+}
 
 function discardsSince(before: NodeStatus, after: NodeStatus): readonly string[] {
   return after.ledger.flatMap(({ owner, balances }) => {

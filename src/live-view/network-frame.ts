@@ -16,7 +16,7 @@ import {
   poolName,
   poolsOf,
 } from "./network-view.ts";
-import { EMPTY_LINE, type StyledLine, type Tone, beside, clipped, fitted, line, span } from "./styled-line.ts";
+import { EMPTY_LINE, type StyledLine, type Tone, beside, clipped, fitted, line, span, widthOf } from "./styled-line.ts";
 
 export interface FrameSize {
   readonly columns: number;
@@ -88,7 +88,7 @@ function titleLine({ left, right }: FrameWords, { columns }: FrameSize): StyledL
   return [...fitted([span(left, "strong")], columns - right.length), span(right, "dim")];
 }
 
-const SIDE_CELLS_MIN = 42;
+const MAP_CELLS_MIN = 28;
 const MAP_CELLS_MAX = 60;
 
 /** An oval of two cells to a row looks round; sixteen labels need more rows than five. */
@@ -102,8 +102,8 @@ function topLines(
   { columns, rows }: FrameSize,
 ): readonly StyledLine[] {
   if (rows <= 0) return [];
-  const cells = Math.min(MAP_CELLS_MAX, columns - SIDE_CELLS_MIN - GAP);
-  if (cells < 30) return supply;
+  const cells = Math.min(MAP_CELLS_MAX, columns - Math.max(...supply.map(widthOf)) - GAP);
+  if (cells < MAP_CELLS_MIN) return supply;
   return beside(mapLines(view, { columns: cells, rows: Math.min(rows, mapRowsFor(view)) }), supply, {
     cells,
     gap: GAP,
@@ -121,8 +121,16 @@ const SUPPLY_COLUMNS: readonly Column<SupplyRow>[] = [
   { title: "asked", cell: ({ node }) => shown(node.status?.supply.requests, countText), align: "right" },
   { title: "/s", cell: ({ perSecond }) => shown(perSecond, (rate) => rate.toFixed(1)), align: "right" },
   { title: "keys", cell: ({ node }) => shown(node.status?.supply.keysSupplied, countText), align: "right" },
-  { title: "short", cell: ({ node }) => shown(node.status?.supply.shortages, countText), align: "right" },
+  { title: "missed", cell: ({ node }) => shown(missesOf(node), countText), align: "right" },
 ];
+
+/** Requests that did not find their keys ready: most of them were served after a relay, the others found too little. */
+function missesOf({ status }: ViewedNode): number | undefined {
+  return status?.pools.reduce(
+    (sum, { misses }) => sum + (misses === undefined ? 0 : misses.latency + misses.supply),
+    0,
+  );
+}
 
 function supplyLines(history: NetworkHistory, nodes: readonly ViewedNode[]): readonly StyledLine[] {
   const rows = nodes.filter(({ isAsked }) => isAsked);

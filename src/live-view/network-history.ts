@@ -2,7 +2,7 @@
 import type { NodeId } from "../model/ids.ts";
 import { SECOND_MS } from "../model/units.ts";
 import type { WallMs } from "../runtime/clock.ts";
-import { type Happening, happeningsBetween } from "./network-events.ts";
+import { type EventMemory, type Happening, happeningsBetween } from "./network-events.ts";
 import type { NetworkView } from "./network-view.ts";
 import type { Tone } from "./styled-line.ts";
 
@@ -18,12 +18,12 @@ const VIEWS_MAX = 32;
 export class NetworkHistory {
   readonly #views: NetworkView[] = [];
   readonly #events: NetworkEvent[] = [];
-  readonly #emptied = new Set<string>();
+  readonly #memory: EventMemory = { emptied: new Set(), wasStocked: false };
 
   /** @returns what happened since the last one */
   add(view: NetworkView): readonly Happening[] {
     const before = this.#views.at(-1);
-    const happenings = before === undefined ? [] : happeningsBetween(before, view, this.#emptied);
+    const happenings = before === undefined ? [] : happeningsBetween(before, view, this.#memory);
     for (const { sentence, tone } of happenings) this.tell(view.at, sentence, tone);
     this.#views.push(view);
     while (this.#views.length > VIEWS_MAX || (this.#views[1]?.at ?? view.at) < view.at - RATE_MS) this.#views.shift();

@@ -48,7 +48,7 @@ export interface ViewedLink {
 /** The stock of a link that holds all it may: nothing that somebody should look at. */
 export const FULL = /^quarantine or stock is full/;
 export const MODULE_LOST = /^module lost: /;
-export const NO_KM_LINK = /^no KM link to [^:]*: /;
+export const NO_KM_LINK = /^no KM link to [^:]*: (no session with \S+ \(\S+\): )?/;
 
 export function linksOf(view: NetworkView): readonly ViewedLink[] {
   return view.links.map((ends) => linkOf(view, ends));

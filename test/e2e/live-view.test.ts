@@ -33,7 +33,7 @@ test("it shows map, links, pools and events on a screen of its own", async () =>
   const from = await demo.shows(TAKES_SCREEN);
   assert.match(demo.output.slice(0, from), /\nK=\$\(curl .*\n.*curl .*dec_keys/, "the lines for a key stay behind it");
   await demo.shows("all pools are stocked after", { from });
-  for (const part of ["[aachen]", "[essen]", "aachen--bonn", "pools: 20", "512/512", "events"]) {
+  for (const part of ["[aachen]", "[essen]", "aachen--bonn", "pools: 20", "64/64", "events"]) {
     assert.ok(demo.output.includes(part, from), `${part} in ${demo.output.slice(from)}`);
   }
 });

@@ -81,6 +81,8 @@ export interface PoolStatus {
   readonly lowKeys?: number;
   /** Ordered and not arrived yet. */
   readonly inFlightBytes: number;
+  /** Requests since this start that found it too short: a relay would have been in time, or the links had no pad. */
+  readonly misses?: { readonly latency: number; readonly supply: number };
   /** The planner's last decision, and how the last relay ended; only where we fill the pool. */
   readonly plan?: { readonly reason: string; readonly lastOutcome: string };
 }

@@ -6,7 +6,8 @@ import { NetworkHistory } from "../../../src/live-view/network-history.ts";
 import { mapLines } from "../../../src/live-view/network-map.ts";
 import type { NetworkView } from "../../../src/live-view/network-view.ts";
 import { terminalText, widthOf } from "../../../src/live-view/styled-line.ts";
-import { viewedRing } from "../../fakes/viewed-network.ts";
+import { parseNodeId } from "../../../src/model/ids.ts";
+import { RING, viewedRing } from "../../fakes/viewed-network.ts";
 
 const WORDS = { left: "demo", right: "q: end", timeOfDay: (at: number) => `+${at / 1000} s` };
 
@@ -101,7 +102,7 @@ describe("the picture of a network", () => {
     const text = frame([...views, viewedRing({ at: 4000, status: asked(40), absent: { celle: "stopped" } })]).join(
       "\n",
     );
-    assert.match(text, /aachen +ready +40 +10\.0 +128/);
+    assert.match(text, /aachen +ready +40 +10\.0 +128 +0/);
     assert.match(text, /celle +stopped +- +- +-/);
   });
 });
@@ -133,6 +134,38 @@ describe("events", () => {
       "link aachen--bonn: no key, no light from the other end",
       "link aachen--bonn is up",
     ]);
+  });
+
+  it("tell of ways that became longer, shorter or none, not of equal ones", () => {
+    const by = (...route: readonly string[]) =>
+      viewedRing({
+        status: (status) =>
+          status.node !== "aachen"
+            ? status
+            : {
+                ...status,
+                map: {
+                  ...status.map,
+                  routes: [{ to: RING[2]!, ...(route.length === 0 ? {} : { route: route.map(parseNodeId) }) }],
+                },
+              },
+      });
+    assert.deepEqual(
+      eventsAfter(
+        by("bonn", "celle"),
+        by("essen", "celle"),
+        by("essen", "duren", "celle"),
+        by(),
+        by("bonn", "celle"),
+        by("celle"),
+      ),
+      [
+        "aachen reaches celle by essen, duren now",
+        "aachen has no way to celle",
+        "aachen reaches celle by bonn now",
+        "aachen reaches celle directly now",
+      ],
+    );
   });
 
   it("tell a trouble once, however old it grows, and no stock that is full", () => {
