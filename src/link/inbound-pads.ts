@@ -10,21 +10,31 @@ import type { KeyMaterial } from "../model/key-material.ts";
 import { RangeSet } from "../model/range-set.ts";
 import type { SegmentClosing, SegmentOpening } from "../peer/peer-messages.ts";
 import { Bell } from "../runtime/bell.ts";
+import type { Transaction } from "../store/transaction.ts";
 import { readFrame } from "./hop-frame.ts";
 import type { LinkParts } from "./link-parts.ts";
-import type { SegmentRecord } from "./link-records.ts";
 import { TAG_PAD_BYTES, tagVerifies } from "./one-time-tag.ts";
 import { framesHashKey, openingVerifies, SEGMENT_HEADER_BYTES, witnessedTag } from "./segment-tags.ts";
 
 const OPENINGS_WAITING_MAX = 64;
 /** More open at once than any owner of ours opens ahead: the neighbour does not close what it has used up. */
-const OPEN_MAX = 16;
+const OPEN_MAX = 48;
+/** Openings that are worked on together and made durable together. */
+const TOGETHER_MAX = 16;
 
 interface OpenSegment {
   readonly material: KeyMaterial;
   readonly lengthBytes: number;
   readonly used: RangeSet;
   failures: number;
+}
+
+/** A segment whose opening is genuine. */
+interface Verified {
+  readonly name: SegmentName;
+  readonly material: KeyMaterial;
+  readonly lengthBytes: number;
+  readonly mark: Uint8Array;
 }
 
 /** What a frame brought, verified. `pad` is a view of key that is erased when `release` is called. */
@@ -43,8 +53,8 @@ export class InboundPads {
   readonly #bell = new Bell();
   readonly #open = new Map<SegmentName, OpenSegment>();
   #waiting: (SegmentOpening | SegmentClosing)[] = [];
-  /** Its opening is being recorded, and the neighbour still has it open as far as we know. */
-  #recording: SegmentName | undefined;
+  /** Their openings are being recorded, and the neighbour still has them open as far as we know. */
+  readonly #recording = new Set<SegmentName>();
 
   constructor(parts: LinkParts) {
     this.#parts = parts;
@@ -89,10 +99,16 @@ export class InboundPads {
   /** Witnesses openings, in order, until `signal` aborts; then all that is open is erased. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      const openings = this.#takeOpenings();
+      if (openings.length > 0) {
+        await this.#witness(openings);
+        continue;
+      }
       const message = this.#waiting.shift();
       if (message === undefined) await this.#bell.heard(signal);
-      else if (message.kind === "segment-opening") await this.#witness(message);
-      else this.#close(message.segment, message.reason === "exhausted" ? "tails" : "burned");
+      else if (message.kind === "segment-closing") {
+        this.#close(message.segment, message.reason === "exhausted" ? "tails" : "burned");
+      }
     }
     for (const { material } of this.#open.values()) material.erase();
     this.#open.clear();
@@ -121,57 +137,86 @@ export class InboundPads {
   /** @param open  what the neighbour has open; undefined when its process started anew, so that it has nothing */
   sessionUp(open: readonly SegmentName[] | undefined): void {
     this.#waiting = [];
-    if (this.#recording !== undefined && open?.includes(this.#recording) !== true) this.#recording = undefined;
+    for (const name of this.#recording) if (open?.includes(name) !== true) this.#recording.delete(name);
     for (const name of [...this.#open.keys()]) {
       if (open?.includes(name) !== true) this.#close(name, "burned");
     }
   }
 
-  async #witness({ segment: name, tag, mark }: SegmentOpening): Promise<void> {
-    const { stock, link, selfEnd, metrics, log, limits } = this.#parts;
-    const held = this.#open.get(name);
-    if (held !== undefined) return this.#sendWitnessed(name, held.material); // a repeat: the same bytes again
-    const record = stock.segment(name);
-    if (record === undefined || record.owner === selfEnd || name <= stock.state.witnessedUpTo) {
-      log.warn("opening refused: the name was used before, or is not held", { segment: name });
-      this.#parts.send({ kind: "segment-closing", segment: name, reason: "refused" });
-      return;
-    }
-    if (this.#open.size >= Math.max(OPEN_MAX, 2 * limits.openAhead)) {
-      this.#parts.send({ kind: "segment-closing", segment: name, reason: "refused" });
-      return;
-    }
-    const material = await stock.readSegment(record);
-    if (material === undefined) return this.#lost(name);
-    if (!material.expose((bytes) => openingVerifies(bytes, { link, segment: name }, tag))) {
-      material.erase();
-      metrics.tagFailures.add({ link });
-      log.warn("opening tag wrong", { segment: name });
-      return; // nothing changes: whoever sent it does not hold the key
-    }
-    if (stock.segment(name) === undefined) return material.erase(); // withdrawn while it was read
-    this.#recording = name;
-    await this.#record(name, record, mark);
-    const lengthBytes = record.lengthBytes;
-    this.#open.set(name, { material, lengthBytes, used: new RangeSet(), failures: 0 });
-    if (this.#recording !== name) return this.#close(name, "burned"); // the neighbour started anew meanwhile
-    this.#recording = undefined;
-    metrics.openings.add({ link, role: "witness" });
-    this.#sendWitnessed(name, material);
+  /** What waits next, as long as it is openings. */
+  #takeOpenings(): SegmentOpening[] {
+    let count = 0;
+    while (count < TOGETHER_MAX && this.#waiting[count]?.kind === "segment-opening") count += 1;
+    return this.#waiting.splice(0, count) as SegmentOpening[];
   }
 
-  /** Durable, and erased from disk, before the owner hears of it. */
-  async #record(name: SegmentName, record: SegmentRecord, mark: Uint8Array): Promise<void> {
-    const { stock, selfEnd } = this.#parts;
+  /** Witnesses openings in their order, made durable together. */
+  async #witness(openings: readonly SegmentOpening[]): Promise<void> {
+    const { stock, metrics } = this.#parts;
+    const verified: Verified[] = [];
+    for (const opening of openings) {
+      const one = await this.#verify(opening, verified.length);
+      if (one !== undefined) verified.push(one);
+    }
+    // from here to the commit nothing else can come between
     const transaction = stock.vault.transaction();
+    const recorded = verified.filter((segment) => this.#record(transaction, segment));
+    if (recorded.length === 0) return;
+    await stock.vault.commit(transaction); // durable, and erased from disk, before the owner hears of it
+    for (const { name, material, lengthBytes } of recorded) {
+      this.#open.set(name, { material, lengthBytes, used: new RangeSet(), failures: 0 });
+      if (!this.#recording.delete(name))
+        this.#close(name, "burned"); // the neighbour started anew meanwhile
+      else {
+        metrics.openings.add({ link: this.#parts.link, role: "witness" });
+        this.#sendWitnessed(name, material);
+      }
+    }
+  }
+
+  /** @returns undefined for an opening that is not to be recorded: it was answered, where it has an answer */
+  async #verify({ segment: name, tag, mark }: SegmentOpening, alreadyOpening: number): Promise<Verified | undefined> {
+    const { stock, link, selfEnd, metrics, log, limits } = this.#parts;
+    const held = this.#open.get(name);
+    if (held !== undefined) return void this.#sendWitnessed(name, held.material); // a repeat: the same bytes again
+    const record = stock.segment(name);
+    const usedBefore = record === undefined || record.owner === selfEnd || name <= stock.state.witnessedUpTo;
+    if (usedBefore) log.warn("opening refused: the name was used before, or is not held", { segment: name });
+    if (usedBefore || this.#open.size + alreadyOpening >= Math.max(OPEN_MAX, 2 * limits.openAhead)) {
+      this.#parts.send({ kind: "segment-closing", segment: name, reason: "refused" });
+      return undefined;
+    }
+    const material = await stock.readSegment(record);
+    if (material === undefined) {
+      await this.#lost(name);
+      return undefined;
+    }
+    if (material.expose((bytes) => openingVerifies(bytes, { link, segment: name }, tag))) {
+      return { name, material, lengthBytes: record.lengthBytes, mark };
+    }
+    material.erase();
+    metrics.tagFailures.add({ link });
+    log.warn("opening tag wrong", { segment: name });
+    return undefined; // nothing changes: whoever sent it does not hold the key
+  }
+
+  /** @returns false for a segment that was withdrawn while others were read */
+  #record(transaction: Transaction, { name, material, mark }: Verified): boolean {
+    const { stock, selfEnd } = this.#parts;
+    const record = stock.segment(name);
+    if (record === undefined || name <= stock.state.witnessedUpTo) {
+      material.erase();
+      return false;
+    }
+    this.#recording.add(name);
     if (record.phase === "proposed") stock.putSegment(transaction, name, { ...record, phase: "agreed" });
     stock.destroySegment(transaction, name, "open");
     transaction.move({ owner: stock.ledger, from: "open", to: "tags", bytes: SEGMENT_HEADER_BYTES });
-    for (const [skipped, other] of stock.segments()) {
-      if (skipped < name && other.owner !== selfEnd) stock.destroySegment(transaction, skipped, "burned");
+    for (const skipped of stock.before(name, selfEnd === "leader" ? "follower" : "leader")) {
+      stock.destroySegment(transaction, skipped, "burned");
     }
     stock.setState(transaction, { witnessedUpTo: name, peerMark: hexOfBytes(mark) });
-    await stock.vault.commit(transaction);
+    return true;
   }
 
   async #lost(name: SegmentName): Promise<void> {

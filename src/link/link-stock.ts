@@ -79,10 +79,17 @@ export class LinkStock {
     return [...this.#segments];
   }
 
-  /** The first agreed segment of an owner: the next that may be opened. */
-  nextToOpen(owner: LinkEnd): readonly [SegmentName, SegmentRecord] | undefined {
-    for (const entry of this.#segments) if (entry[1].phase === "agreed" && entry[1].owner === owner) return entry;
-    return undefined;
+  /** The agreed segments of an owner, in the order in which they may be opened. */
+  *toOpen(owner: LinkEnd): Generator<readonly [SegmentName, SegmentRecord]> {
+    for (const entry of this.#segments) if (entry[1].phase === "agreed" && entry[1].owner === owner) yield entry;
+  }
+
+  /** An owner's segments whose names come before this one. */
+  *before(name: SegmentName, owner: LinkEnd): Generator<SegmentName> {
+    for (const [earlier, record] of this.#segments) {
+      if (earlier >= name) return;
+      if (record.owner === owner) yield earlier;
+    }
   }
 
   /** Proposed or agreed, and unopened, in bytes. */

@@ -6,14 +6,18 @@
  */
 import type { SegmentName } from "../model/ids.ts";
 import type { KeyMaterial } from "../model/key-material.ts";
+import { SECOND_MS } from "../model/units.ts";
 import type { SegmentClosing, SegmentOpening, SegmentWitnessed } from "../peer/peer-messages.ts";
 import { Bell } from "../runtime/bell.ts";
 import type { MonotonicMs } from "../runtime/clock.ts";
+import type { Transaction } from "../store/transaction.ts";
 import { layFrame } from "./hop-frame.ts";
 import type { LinkParts } from "./link-parts.ts";
+import type { SegmentRecord } from "./link-records.ts";
 import { makeMark } from "./mark.ts";
 import { oneTimeTag, TAG_PAD_BYTES } from "./one-time-tag.ts";
 import { framesHashKey, openingTag, SEGMENT_HEADER_BYTES, witnessedVerifies } from "./segment-tags.ts";
+import { RateMeter } from "./rate-meter.ts";
 import { SKEW_ALLOWED_MS } from "./sweep.ts";
 
 /** A rest of a segment shorter than this is not worth a frame. */
@@ -24,12 +28,24 @@ const WITNESS_WAIT_MAX_MS = 15_000;
 
 /** Slow links make small segments: more of them are opened, so that a relay of some kilobytes finds its pad. */
 const OPEN_BYTES_MIN = 16_384;
-const SMALL_SEGMENTS_OPEN_MAX = 12;
+/**
+ * Where pad is spent fast, so much time's worth of it is opened ahead, and at least twice what an opening takes, witness and
+ * all: spending that only waits for openings then doubles until something else holds it.
+ */
+const OPEN_AHEAD_MS = 1_000;
+const OPENINGS_AHEAD = 2;
+const OPENING_SMOOTHING = 0.2;
+const SPENT_WINDOW_MS = 1_000;
+const OPEN_BYTES_MAX = 1_048_576;
+/** What somebody lacked is kept open for so long. */
+const WANTED_MS = 3_000;
+const SEGMENTS_OPEN_MAX = 16;
 
 interface OpenSegment {
   readonly name: SegmentName;
   readonly material: KeyMaterial;
   readonly lengthBytes: number;
+  readonly wantedAt: MonotonicMs;
   readonly openedAt: MonotonicMs;
   witnessed: boolean;
   cursor: number;
@@ -42,7 +58,12 @@ export class OutboundPads {
   /** In the order of opening, which is the order of use. */
   #open: OpenSegment[] = [];
   readonly #exhausted: SegmentName[] = [];
-  #opening: SegmentName | undefined;
+  #opening: readonly SegmentName[] = [];
+  readonly #rate: RateMeter;
+  /** From wanting a segment to its being witnessed, smoothed. */
+  #openingMs = 0;
+  #wantedBytes = 0;
+  #wantedUntil: MonotonicMs = 0;
   #up = false;
   #spentBytes = 0;
 
@@ -50,6 +71,7 @@ export class OutboundPads {
   constructor(parts: LinkParts, onPads: () => void) {
     this.#parts = parts;
     this.#onPads = onPads;
+    this.#rate = new RateMeter(parts.clock, () => this.#spentBytes, SPENT_WINDOW_MS);
   }
 
   /** Payload bytes that can be sent at once, in as many frames as there are open segments. */
@@ -66,9 +88,9 @@ export class OutboundPads {
     return this.#open.reduce((sum, segment) => sum + restOf(segment), 0);
   }
 
-  /** With the one that is being opened just now: the neighbour must keep its copy. */
+  /** With those that are being opened just now: the neighbour must keep its copies. */
   get openNames(): readonly SegmentName[] {
-    return [...this.#open.map(({ name }) => name), ...(this.#opening === undefined ? [] : [this.#opening])];
+    return [...this.#open.map(({ name }) => name), ...this.#opening];
   }
 
   /** Pad and tag bytes spent since the start: what demand is measured by. */
@@ -113,7 +135,7 @@ export class OutboundPads {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#tellExhausted();
-      if (this.#up && this.#wantsMore() && (await this.#openNext())) continue;
+      if (this.#up && (await this.#openMore())) continue;
       this.#repeatOpenings();
       const cancel = this.#parts.clock.after(WITNESS_REPEAT_MS, () => this.#bell.ring());
       await this.#bell.heard(signal);
@@ -132,13 +154,25 @@ export class OutboundPads {
     }
   }
 
-  #wantsMore(): boolean {
-    const { openAhead } = this.#parts.limits;
-    if (this.#open.length < openAhead) return true;
-    return this.#open.length < SMALL_SEGMENTS_OPEN_MAX && this.openBytes < OPEN_BYTES_MIN;
+  /** @returns whether one more segment of this length should be open, when there are so many of so many bytes */
+  #isWanted(lengthBytes: number, open: { readonly segments: number; readonly bytes: number }): boolean {
+    if (open.segments < this.#parts.limits.openAhead) return true;
+    if (open.segments >= SEGMENTS_OPEN_MAX || open.bytes + lengthBytes > OPEN_BYTES_MAX) return false;
+    const aheadMs = Math.max(OPEN_AHEAD_MS, OPENINGS_AHEAD * this.#openingMs);
+    const ahead = (this.#rate.perSecond() * aheadMs) / SECOND_MS;
+    const wanted = this.#parts.clock.monotonic() < this.#wantedUntil ? this.#wantedBytes : 0;
+    return open.bytes < Math.max(OPEN_BYTES_MIN, ahead, wanted);
   }
 
   stockChanged(): void {
+    this.#bell.ring();
+  }
+
+  /** So much pad should be open: there was too little for somebody, who asks again soon. */
+  want(bytes: number): void {
+    const now = this.#parts.clock.monotonic();
+    this.#wantedBytes = now < this.#wantedUntil ? Math.max(this.#wantedBytes, bytes) : bytes;
+    this.#wantedUntil = now + WANTED_MS;
     this.#bell.ring();
   }
 
@@ -165,6 +199,7 @@ export class OutboundPads {
       return;
     }
     segment.witnessed = true;
+    this.#openingMs += OPENING_SMOOTHING * (this.#parts.clock.monotonic() - segment.wantedAt - this.#openingMs);
     metrics.openings.add({ link, role: "owner" });
     this.#onPads();
   }
@@ -174,42 +209,79 @@ export class OutboundPads {
     this.#bell.ring();
   }
 
-  /** @returns false when there is nothing to open */
-  async #openNext(): Promise<boolean> {
-    const { stock, selfEnd, clock, log } = this.#parts;
-    const next = stock.nextToOpen(selfEnd);
-    if (next === undefined) return false;
-    const [name, record] = next;
+  /**
+   * Opens what is wanted, together: one commit for all of them.
+   *
+   * @returns false when there is nothing to open
+   */
+  async #openMore(): Promise<boolean> {
+    const { stock } = this.#parts;
+    const wanted = this.#wanted();
+    if (wanted.length === 0) return false;
+    const wantedAt = this.#parts.clock.monotonic();
+    const read = await Promise.all(
+      wanted.map(async ([name, record]) => ({ name, record, material: await stock.readSegment(record) })),
+    );
+    // from here to the commit nothing else can come between
     const transaction = stock.vault.transaction();
+    const opened = read.filter((segment) => this.#takeOut(transaction, segment));
+    this.#opening = opened.map(({ name }) => name);
+    await stock.vault.commit(transaction); // erased from disk; from here on they live in memory alone
+    this.#opening = [];
+    const openedAt = this.#parts.clock.monotonic();
+    for (const { name, record, material } of opened) {
+      const { lengthBytes } = record;
+      const times = { wantedAt, openedAt };
+      const segment = {
+        name,
+        material: material!,
+        lengthBytes,
+        ...times,
+        witnessed: false,
+        cursor: SEGMENT_HEADER_BYTES,
+      };
+      this.#open.push(segment);
+      if (this.#up) this.#sendOpening(segment);
+    }
+    return true;
+  }
+
+  #wanted(): (readonly [SegmentName, SegmentRecord])[] {
+    const { stock, selfEnd } = this.#parts;
+    const wanted: (readonly [SegmentName, SegmentRecord])[] = [];
+    const open = { segments: this.#open.length, bytes: this.openBytes };
+    for (const entry of stock.toOpen(selfEnd)) {
+      const { lengthBytes } = entry[1];
+      if (!this.#isWanted(lengthBytes, open)) break;
+      wanted.push(entry);
+      open.segments += 1;
+      open.bytes += lengthBytes;
+    }
+    return wanted;
+  }
+
+  /** @returns whether it is to be used: it was not withdrawn while it was read, came in time, and could be read */
+  #takeOut(
+    transaction: Transaction,
+    { name, record, material }: { name: SegmentName; record: SegmentRecord; material: KeyMaterial | undefined },
+  ): boolean {
+    const { stock, clock, log } = this.#parts;
+    const isHeld = stock.segment(name) === record;
     const tooLate = name <= stock.state.openedUpTo; // agreed after a later one was opened: the witness would refuse it
-    if (tooLate || clock.wall() > record.expiresAt - SKEW_ALLOWED_MS) {
-      stock.destroySegment(transaction, name, tooLate ? "burned" : "expired");
-      await stock.vault.commit(transaction);
-      return true;
-    }
-    const material = await stock.readSegment(record);
-    if (stock.segment(name) !== record) {
-      material?.erase(); // withdrawn while it was read
-      return true;
-    }
-    if (material === undefined) {
-      stock.destroySegment(transaction, name, "burned");
-      log.error("a segment could not be read back from the store: burned", { segment: name });
-    } else {
+    const expired = clock.wall() > record.expiresAt - SKEW_ALLOWED_MS;
+    if (isHeld && !tooLate && !expired && material !== undefined) {
       stock.destroySegment(transaction, name, "open");
       transaction.move({ owner: stock.ledger, from: "open", to: "tags", bytes: SEGMENT_HEADER_BYTES });
       stock.setState(transaction, { openedUpTo: name });
+      return true;
     }
-    this.#opening = name;
-    await stock.vault.commit(transaction); // erased from disk; from here on it lives in memory alone
-    this.#opening = undefined;
-    if (material === undefined) return true;
-    const { lengthBytes } = record;
-    const openedAt = clock.monotonic();
-    const segment = { name, material, lengthBytes, openedAt, witnessed: false, cursor: SEGMENT_HEADER_BYTES };
-    this.#open.push(segment);
-    if (this.#up) this.#sendOpening(segment);
-    return true;
+    material?.erase();
+    if (!isHeld) return false;
+    stock.destroySegment(transaction, name, expired && !tooLate ? "expired" : "burned");
+    if (material === undefined) {
+      log.error("a segment could not be read back from the store: burned", { segment: name });
+    }
+    return false;
   }
 
   #sendOpening({ name, material }: OpenSegment): void {

@@ -105,6 +105,8 @@ export interface QkdLink {
   padBytesAvailable(): number;
   /** Pad of our direction, in stock and open, and how fast more of it comes. */
   ownPad(): { readonly bytes: number; readonly bytesPerSecond: number };
+  /** So much pad should be open, all in all: there was too little for somebody. */
+  wantPad(bytes: number): void;
   /** See `OutboundPads.seal`. */
   seal: OutboundPads["seal"];
   openFrame(frame: Frame): OpenedFrame | FrameRefusal;
@@ -189,6 +191,10 @@ class OpenQkdLink implements QkdLink {
       bytes: stock.heldBytes(selfEnd) + this.#outbound.openBytes,
       bytesPerSecond: Math.floor((bitsPerSecond / BITS_PER_BYTE) * this.#demand.ownShare()),
     };
+  }
+
+  wantPad(bytes: number): void {
+    this.#outbound.want(bytes);
   }
 
   openFrame(frame: Frame): OpenedFrame | FrameRefusal {

@@ -24,7 +24,8 @@ import {
 /** Every pool is looked at once in this time, whatever happens. */
 const PERIOD_MS = 500;
 const REFILL_DEADLINE_MS = 10_000;
-const RELAYS_PER_POOL_MAX = 4;
+/** Enough that a pool fills at the pace of its links and not of the answers, which take a tenth of a second on busy machines. */
+const RELAYS_PER_POOL_MAX = 12;
 /** Of all pools together; the rest of what the relay room takes at once is for requests that wait. */
 const REFILLS_IN_FLIGHT_MAX = 32;
 /** One relay of a refill: some segments, so that a failure costs little. */

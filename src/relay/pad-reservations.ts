@@ -27,6 +27,9 @@ interface Reservation {
   cancelExpiry: () => void;
 }
 
+/** Who lacks pad is seldom alone. */
+const MISSING_TWICE = 2;
+
 type ReservedLink = Pick<QkdLink, "padBytesAvailable" | "up">;
 
 export class PadReservations {
@@ -57,7 +60,11 @@ export class PadReservations {
    */
   reserve(relay: RelayId, link: QkdLink, bytes: number, urgency: RelayUrgency): "no-pad" | "busy" | undefined {
     if (this.#held.size >= RESERVATIONS_MAX || this.#held.has(relay)) return "busy";
-    if (this.freeBytes(link, urgency) < bytes) return "no-pad";
+    const freeBytes = this.freeBytes(link, urgency);
+    if (freeBytes < bytes) {
+      link.wantPad(link.padBytesAvailable() + MISSING_TWICE * (bytes - freeBytes));
+      return "no-pad";
+    }
     const cancelExpiry = this.#clock.after(RESERVATION_MS, () => this.release(relay));
     this.#held.set(relay, { link, urgency, bytes: bytes + FRAME_OVERHEAD_BYTES, cancelExpiry });
     return undefined;

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import type { QkdKeyId } from "../../../src/model/ids.ts";
 import { segmentName } from "../../../src/model/ids.ts";
 import type { ChunkName } from "../../../src/store/key-bag.ts";
+import type { LinkEnd } from "../../../src/link/manifest.ts";
 import type { ChunkRecord } from "../../../src/link/link-records.ts";
 import { IdRanges } from "../../../src/model/id-ranges.ts";
 import { bytesIn, keyRunsOf, Quarantine } from "../../../src/link/quarantine.ts";
@@ -148,8 +149,15 @@ describe("stock of a link", () => {
     for (const number of [1, 2, 3, 4]) {
       names.push(await agree([end], { number, owner: number % 2 === 0 ? "follower" : "leader", lengthBytes: 1024 }));
     }
-    assert.equal(end.stock.nextToOpen("leader")?.[0], names[0]);
-    assert.equal(end.stock.nextToOpen("follower")?.[0], names[1]);
+    const toOpen = (owner: LinkEnd): string[] => [...end.stock.toOpen(owner)].map(([name]) => name);
+    assert.deepEqual(
+      [toOpen("leader"), toOpen("follower")],
+      [
+        [names[0], names[2]],
+        [names[1], names[3]],
+      ],
+    );
+    assert.deepEqual([...end.stock.before(names[3]!, "follower")], [names[1]]);
     assert.deepEqual([end.stock.heldBytes("leader"), end.stock.heldBytes("follower")], [2048, 2048]);
   });
 });

@@ -271,6 +271,22 @@ describe("pads of a link", () => {
     await pair.close();
   });
 
+  it("are opened ahead as far as somebody lacked them, together: one write at each end", async () => {
+    const pair = await openPair([4096, 4096, 4096, 4096, 4096, 4096], { openAhead: 1 });
+    await pair.deliver();
+    const opened = pair.out.openNames.length;
+    assert.ok(opened < 6);
+    const [ownerWrites, witnessWrites] = [pair.owner.vault.journal, pair.witness.vault.journal];
+    pair.out.want(6 * 4096);
+    await quiet();
+    await pair.deliver();
+    assert.deepEqual(pair.out.openNames, pair.segments, "all of them, in their order");
+    assert.equal(pair.out.availableBytes(), 6 * (4096 - 96 - 16));
+    const writes = [pair.owner.vault.journal - ownerWrites, pair.witness.vault.journal - witnessWrites];
+    assert.deepEqual(writes, [1, 1]);
+    await pair.close();
+  });
+
   it("an answer to an opening whose tag is wrong opens nothing", async () => {
     const pair = await openPair([1024]);
     pair.out.witnessed({ kind: "segment-witnessed", segment: pair.segments[0]!, tag: new Uint8Array(16) });

@@ -18,7 +18,10 @@ export interface StandInLink {
 
 export function standInLink(neighbour: string): StandInLink {
   const state: Omit<StandInLink, "link"> = { sent: [], up: true, padBytes: 1_000_000, lineFull: false, opens: "all" };
-  const link: Pick<QkdLink, "neighbour" | "id" | "up" | "send" | "padBytesAvailable" | "seal" | "openFrame"> = {
+  const link: Pick<
+    QkdLink,
+    "neighbour" | "id" | "up" | "send" | "padBytesAvailable" | "wantPad" | "seal" | "openFrame"
+  > = {
     id: `${neighbour}--x` as QkdLink["id"],
     neighbour: node(neighbour),
     get up() {
@@ -26,6 +29,7 @@ export function standInLink(neighbour: string): StandInLink {
     },
     send: (message) => !state.lineFull && state.sent.push(message) > 0,
     padBytesAvailable: () => state.padBytes,
+    wantPad: () => undefined,
     seal(payloadMax, headerFor, fill) {
       const payloadBytes = Math.min(payloadMax, state.padBytes);
       if (payloadBytes === 0) return undefined;
