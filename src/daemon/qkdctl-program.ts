@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { renderMap } from "../api/operator/map-text.ts";
 import { type NodeStatus, troublesOf } from "../api/operator/node-status.ts";
+import { plannedPools, renderPlan } from "../api/operator/plan-text.ts";
 import { renderStatus } from "../api/operator/status-text.ts";
 import { fetchStatus } from "../io/operator-client.ts";
 import { isQkdError } from "../model/errors.ts";
@@ -24,8 +25,8 @@ export interface Terminal {
 
 const HELP = `
 Exit codes:
-  ${EXIT.ok}   the node is ready, and nothing needs a look; for map: there is a way to every node
-  ${EXIT.troubles}   the node is not ready, or something needs a look (lines with "!"); for map: some way is missing
+  ${EXIT.ok}   the node is ready, and nothing needs a look; for map: there is a way to every node; for plan: no request waits
+  ${EXIT.troubles}   the node is not ready, or something needs a look (lines with "!"); for map: some way is missing; for plan: a pool is empty
   ${EXIT.usage}   this command line is wrong
   ${EXIT.unreachable}  no node answers there
 
@@ -34,6 +35,8 @@ Examples:
   qkdctl status --url http://10.0.0.7:9614
   qkdctl top --demo demo-data/demo.json
   qkdctl status --json | jq '.pools[] | {remote, direction, keys}'
+  qkdctl plan
+  qkdctl plan --json | jq -r '.pools[] | "\\(.remote): \\(.plan.reason)"'
   qkdctl map
   qkdctl map --json | jq -r '.routes[] | "\\(.to): \\(.route)"'
   QKDCTL_URL=http://10.0.0.7:9614 qkdctl status > /dev/null || echo "look at this node"
@@ -104,6 +107,22 @@ const COMMANDS: readonly { readonly name: string; readonly about: string; readon
     show: (status) => {
       const isWell = status.health.ready && troublesOf(status).length === 0;
       return { text: renderStatus(status), json: status, exitCode: isWell ? EXIT.ok : EXIT.troubles };
+    },
+  },
+  {
+    name: "plan",
+    about:
+      "how the pools that one node fills are planned: demand, target, orders, and why; 1 where requests wait or a pool is empty",
+    show: ({ node, pools }) => {
+      const planned = plannedPools(pools);
+      const isWell = planned.every(
+        ({ keys, targetKeys, plan }) => plan.waitingBytes === 0 && (keys > 0 || targetKeys === 0),
+      );
+      return {
+        text: renderPlan({ node, pools }),
+        json: { node, pools: planned },
+        exitCode: isWell ? EXIT.ok : EXIT.troubles,
+      };
     },
   },
   {

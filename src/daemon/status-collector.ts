@@ -17,9 +17,10 @@ import { BITS_PER_BYTE, HOUR_MS } from "../model/units.ts";
 import type { TrustedNode } from "../node/trusted-node.ts";
 import type { InboundPool } from "../relay/inbound-pool.ts";
 import type { OutboundPool } from "../relay/outbound-pool.ts";
-import type { Clock } from "../runtime/clock.ts";
+import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { DaemonConfig } from "./config-file.ts";
 import type { Liveness } from "./liveness.ts";
+import { planStatus } from "./plan-collector.ts";
 import type { DaemonTls } from "./tls-files.ts";
 
 export interface StatusParts {
@@ -62,7 +63,7 @@ export function createStatusCollector(parts: StatusParts): StatusCollector {
       },
       links: node.links.map((link) => linkStatus(link.report())),
       pools: [
-        ...node.pools.outbound.map((pool) => outboundStatus(pool, node)),
+        ...node.pools.outbound.map((pool) => outboundStatus(pool, node, clock.monotonic())),
         ...node.pools.inbound.map((pool) => inboundStatus(pool, config)),
       ],
       map: mapStatusOf(
@@ -106,21 +107,18 @@ function linkStatus(report: LinkReport): LinkStatus {
   };
 }
 
-function outboundStatus(pool: OutboundPool, node: TrustedNode): PoolStatus {
+function outboundStatus(pool: OutboundPool, node: TrustedNode, now: MonotonicMs): PoolStatus {
   const view = node.view(pool);
-  const { plan, waits, orders } = node.scheduler.report(pool);
+  const { targetKeys, lowKeys } = node.scheduler.report(pool).plan;
   return {
     ...pool.id,
     stockBytes: pool.stockBytes,
     keys: pool.wholeKeys(view.keyBytes),
-    targetKeys: plan.targetKeys,
-    lowKeys: plan.lowKeys,
+    targetKeys,
+    lowKeys,
     inFlightBytes: view.inFlightBytes,
     misses: { ...view.misses },
-    plan: {
-      reason: waits === undefined ? plan.reason : `${plan.reason}; ${waits}`,
-      lastOutcome: orders.findLast(({ result }) => result !== undefined)?.result?.outcome ?? "",
-    },
+    plan: planStatus(pool, node, now),
   };
 }
 

@@ -50,7 +50,7 @@ export const POLICY_DEFAULT: PoolPolicy = {
   strategy: "minimal-buffer",
   lowKeys: 512,
   highKeys: 1024,
-  minKeys: 8,
+  minKeys: 4,
   maxKeys: 16_384,
 };
 

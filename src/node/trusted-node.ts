@@ -5,6 +5,7 @@ import { createLinkMetrics } from "../link/link-metrics.ts";
 import { openQkdLink, type LinkListener, type QkdLink } from "../link/qkd-link.ts";
 import { DemandBook } from "../pre-establishment/demand-book.ts";
 import type { PoolView, PreEstablishmentStrategy } from "../pre-establishment/pre-establishment-strategy.ts";
+import type { PoolEstimates } from "../pre-establishment/pool-estimates.ts";
 import { createPreEstablishmentMetrics } from "../pre-establishment/pre-establishment-metrics.ts";
 import { createRestorationMetrics } from "../pre-establishment/restoration-metrics.ts";
 import { Scheduler } from "../pre-establishment/scheduler.ts";
@@ -51,6 +52,8 @@ export interface TrustedNode {
   /** What a pool holds, and what is planned for it. */
   view(pool: OutboundPool): PoolView;
   strategy(pool: OutboundPool): PreEstablishmentStrategy;
+  /** Demand for it, and how its relays went. */
+  estimates(pool: OutboundPool): PoolEstimates;
   /** What the operator has to know beyond links and pools. */
   alarms(): readonly string[];
 }
@@ -128,7 +131,7 @@ class OpenNode implements TrustedNode {
     this.#hop = new RelayHop({ ...relayParts, inboundPoolBytesMax });
     this.#reservationHop = new ReservationHop({ ...relayParts, inboundPoolBytesMax });
     this.#control = new RelayControl(relayParts);
-    const onDemand = createOnDemand({ relay: this.relay, demand: this.#demand, clock, log });
+    const onDemand = createOnDemand({ relay: this.relay, demand: this.#demand, log });
     const { storedKeysMax, uuidVersion } = config.supply;
     const supplyMetrics = createSupplyMetrics(metrics);
     this.supply = createSaeSupply(
@@ -192,6 +195,10 @@ class OpenNode implements TrustedNode {
 
   strategy(pool: OutboundPool): PreEstablishmentStrategy {
     return strategies.get(this.view(pool).policy.strategy)!;
+  }
+
+  estimates(pool: OutboundPool): PoolEstimates {
+    return this.#demand.of(pool.id);
   }
 
   async openLinks(scope: Scope): Promise<void> {

@@ -31,7 +31,7 @@ const REFILLS_IN_FLIGHT_MAX = 32;
 /** One relay of a refill: some segments, so that a failure costs little. */
 const RELAY_PAYLOAD_BYTES_MAX = 65_536;
 const BACKOFF_MIN_MS = 50;
-const BACKOFF_MAX_MS = 5_000;
+const BACKOFF_MAX_MS = 1_000;
 /** A relay that was refused for want of pad is tried again with so much of it. */
 const RETRY_PART = 1 / 4;
 const ORDERS_KEPT_MAX = 8;
@@ -211,9 +211,8 @@ export class Scheduler {
     try {
       const deadline = clock.timeout(REFILL_DEADLINE_MS, signal);
       const outcome = await relay.establish({ target, keyClass, segmentBytes, urgency: "refill" }, deadline);
-      const durationMs = clock.monotonic() - order.at;
-      order.result = { outcome: outcomeText(outcome), durationMs };
-      if (outcome.kind === "established") relayed(pool.id, durationMs);
+      order.result = { outcome: outcomeText(outcome), durationMs: clock.monotonic() - order.at };
+      if (outcome.kind === "established") relayed(pool.id, outcome.tookMs);
       this.#settle(state, pool, outcome, order.bytes);
     } catch (failure) {
       if (!isQkdError(failure, "CANCELLED", "DEADLINE")) throw failure;

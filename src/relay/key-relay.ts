@@ -44,11 +44,26 @@ export interface RelayOrder {
   readonly urgency: RelayUrgency;
 }
 
+interface RelayRefused {
+  readonly kind: "refused";
+  readonly reason: RelayRefusal | "proof-wrong";
+  readonly atHop: NodeId;
+}
+
+interface RelayArrival {
+  readonly kind: "established";
+  readonly bytes: number;
+  readonly route: Route;
+}
+
 /** Partial success does not exist: a relay arrives whole or not at all. */
 export type RelayOutcome =
-  | { readonly kind: "established"; readonly bytes: number; readonly route: Route }
+  | (RelayArrival & {
+      /** From the moment when its pad was there to its use at both ends. */
+      readonly tookMs: number;
+    })
   | { readonly kind: "no-route" }
-  | { readonly kind: "refused"; readonly reason: RelayRefusal | "proof-wrong"; readonly atHop: NodeId };
+  | RelayRefused;
 
 export interface KeyRelay {
   /** @throws QkdError KEY_UNKNOWN when there is no pool for the target and class */
@@ -193,7 +208,7 @@ class OriginRelay implements KeyRelay {
   }
 
   async #attempt(route: Route, order: RelayOrder, pool: OutboundPool, deadline: AbortSignal): Promise<RelayOutcome> {
-    const { self, links } = this.#parts;
+    const { self, links, clock } = this.#parts;
     const link = links.get(route[0]);
     if (link?.up !== true) return refusedHere("unreachable", self);
     const carriesIdSecret = !pool.hasIdSecret;
@@ -203,9 +218,12 @@ class OriginRelay implements KeyRelay {
     const demand = { bytes: totalBytes, urgency: order.urgency };
     const refused = await this.#queue.reserve(relay, link, demand, deadline);
     if (refused !== undefined) return refusedHere(refused, self);
+    const reservedAt = clock.monotonic();
     try {
       const reserved = route.length === 1 ? GRANTED : await this.#reserveOnward(attempt, deadline);
-      return reserved.kind === "granted" ? await this.#sendAndWait(attempt, deadline) : reserved;
+      if (reserved.kind !== "granted") return reserved;
+      const outcome = await this.#sendAndWait(attempt, deadline);
+      return outcome.kind === "established" ? { ...outcome, tookMs: clock.monotonic() - reservedAt } : outcome;
     } finally {
       this.#parts.reservations.release(relay);
     }
@@ -242,7 +260,7 @@ class OriginRelay implements KeyRelay {
     return { origin: self, route, keyClass: order.keyClass, carriesIdSecret, segments, live: pool.liveRuns() };
   }
 
-  async #sendAndWait(attempt: Attempt, deadline: AbortSignal): Promise<RelayOutcome> {
+  async #sendAndWait(attempt: Attempt, deadline: AbortSignal): Promise<RelayArrival | RelayRefused> {
     const { clock, metrics, self, log, reservations } = this.#parts;
     const { relay, link, pool, totalBytes } = attempt;
     const plan = this.#plan(attempt);
@@ -308,7 +326,7 @@ class OriginRelay implements KeyRelay {
     planBytes: Uint8Array,
     payload: KeyMaterial,
     pool: OutboundPool,
-  ): Promise<RelayOutcome> {
+  ): Promise<RelayArrival | RelayRefused> {
     const { clock, log, self } = this.#parts;
     if (outcome.kind === "refused") return { kind: "refused", reason: outcome.reason, atHop: outcome.atHop };
     if (!payload.expose((bytes) => relayProofVerifies(planBytes, bytes, outcome.proof))) {

@@ -2,8 +2,9 @@
 import type { PoolId } from "../relay/pool-records.ts";
 
 /**
- * Why stock did not suffice at once. latency: the way there had pad to relay, only not ahead of the request: a larger stock
- * would have helped. supply: it had none: a larger stock makes it worse, for the others.
+ * Why stock did not suffice at once. latency: the way there had pad, and a relay brought key, only not ahead of the request: a
+ * larger stock would have helped. supply: there was no pad or no way, and no relay in time: a larger stock makes it worse, for
+ * the others.
  */
 export type MissCause = "latency" | "supply";
 
@@ -16,6 +17,6 @@ export interface DemandListener {
   notServed(pool: PoolId): void;
   /** A request for so many bytes waits; a negative number when it waits no longer. */
   waiting(pool: PoolId, bytes: number): void;
-  /** A relay that was started on demand has brought key. */
+  /** A relay that was started on demand has brought key, so long after its pad was there. */
   relayed(pool: PoolId, durationMs: number): void;
 }

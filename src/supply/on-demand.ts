@@ -1,16 +1,12 @@
 /** The fallback when a pool is too short: one relay for all who wait, ahead of all refilling. */
 import { isQkdError } from "../model/errors.ts";
-import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
-import type { KeyRelay, RelayOutcome } from "../relay/key-relay.ts";
+import type { KeyRelay } from "../relay/key-relay.ts";
 import type { OutboundPool } from "../relay/outbound-pool.ts";
-import { END_TO_END_SEGMENT_BYTES_MAX } from "../relay/relay-frame.ts";
 import type { DemandListener } from "./demand-listener.ts";
 
 /** Every hop keeps about 16 KiB of pad open, however slow its link is: more at once might be refused again and again. */
 const ORDER_BYTES_MAX = 15_360;
-/** What a relay ends with where links have no key to use as pad, or are no links now. */
-const WITHOUT_PAD: ReadonlySet<string> = new Set(["no-pad", "unreachable"]);
 
 /** Keys of one size that a request lacks. */
 export interface KeyNeed {
@@ -18,69 +14,75 @@ export interface KeyNeed {
   readonly sizeBytes: number;
 }
 
-/** "no-pad": the way there had none, or there was no way. "failed": something else. */
-export type BringingEnd = "brought" | "no-pad" | "failed";
-
 export interface OnDemand {
   /**
    * Starts, or joins, a relay for the pool. Resolves when it ended, or with the deadline.
    *
-   * @returns how that ended; of key that was brought, others who wait may have taken all
+   * @returns whether it brought key: others who wait may have taken all of it
    */
-  bring(pool: OutboundPool, need: KeyNeed, deadline: AbortSignal): Promise<BringingEnd>;
+  bring(pool: OutboundPool, need: KeyNeed, deadline: AbortSignal): Promise<"brought" | "failed">;
 }
 
 export interface OnDemandParts {
   readonly relay: Pick<KeyRelay, "establish">;
   readonly demand: Pick<DemandListener, "relayed">;
-  readonly clock: Clock;
   readonly log: Logger;
 }
 
-export function createOnDemand({ relay, demand, clock, log }: OnDemandParts): OnDemand {
-  const underWay = new Map<OutboundPool, Promise<BringingEnd>>();
+interface UnderWay {
+  readonly ended: Promise<"brought" | "failed">;
+  /** Of those who came after it was sent: the next one is for them. */
+  joinedBytes: number;
+}
 
-  const order = async (pool: OutboundPool, segmentBytes: number, deadline: AbortSignal): Promise<BringingEnd> => {
+export function createOnDemand({ relay, demand, log }: OnDemandParts): OnDemand {
+  const underWay = new Map<OutboundPool, UnderWay>();
+  const leftBytes = new Map<OutboundPool, number>();
+
+  const order = async (pool: OutboundPool, bytes: number, deadline: AbortSignal): Promise<"brought" | "failed"> => {
     const { remote: target, keyClass } = pool.id;
-    const startedAt = clock.monotonic();
     try {
-      const outcome = await relay.establish(
-        { target, keyClass, segmentBytes: [segmentBytes], urgency: "on-demand" },
-        deadline,
-      );
+      const wish = { target, keyClass, segmentBytes: [bytes], urgency: "on-demand" } as const;
+      const outcome = await relay.establish(wish, deadline);
       if (outcome.kind === "established") {
-        demand.relayed(pool.id, clock.monotonic() - startedAt);
+        demand.relayed(pool.id, outcome.tookMs);
         return "brought";
       }
       const why = outcome.kind === "refused" ? { reason: outcome.reason, atHop: outcome.atHop } : {};
       log.info("on-demand relay failed", { target, outcome: outcome.kind, ...why });
-      return lackedPad(outcome) ? "no-pad" : "failed";
     } catch (failure) {
       if (!isQkdError(failure, "CANCELLED", "DEADLINE")) throw failure;
-      return "failed";
     }
+    return "failed";
+  };
+
+  /** With what others still lack who waited for the one before. */
+  const start = (pool: OutboundPool, { count, sizeBytes }: KeyNeed, deadline: AbortSignal): UnderWay => {
+    const keysMax = Math.max(1, Math.floor(ORDER_BYTES_MAX / sizeBytes));
+    const keys = Math.ceil(Math.max(count * sizeBytes, leftBytes.get(pool) ?? 0) / sizeBytes);
+    leftBytes.delete(pool);
+    const ended = order(pool, Math.min(keys, keysMax) * sizeBytes, deadline).finally(() => {
+      underWay.delete(pool);
+      if (started.joinedBytes > 0) leftBytes.set(pool, started.joinedBytes);
+    });
+    const started: UnderWay = { ended, joinedBytes: 0 };
+    underWay.set(pool, started);
+    return started;
   };
 
   return {
-    async bring(pool, { count, sizeBytes }, deadline) {
-      let running = underWay.get(pool);
-      if (running === undefined) {
-        const keysPerSegment = Math.max(
-          1,
-          Math.floor(Math.min(ORDER_BYTES_MAX, END_TO_END_SEGMENT_BYTES_MAX) / sizeBytes),
-        );
-        running = order(pool, Math.min(count, keysPerSegment) * sizeBytes, deadline).finally(() =>
-          underWay.delete(pool),
-        );
-        underWay.set(pool, running);
+    async bring(pool, need, deadline) {
+      const running = underWay.get(pool);
+      if (running !== undefined) running.joinedBytes += need.count * need.sizeBytes;
+      const { ended } = running ?? start(pool, need, deadline);
+      const { promise, resolve } = Promise.withResolvers<"failed">();
+      const late = (): void => resolve("failed");
+      deadline.addEventListener("abort", late, { once: true });
+      try {
+        return await Promise.race([ended, promise]);
+      } finally {
+        deadline.removeEventListener("abort", late);
       }
-      const { promise, resolve } = Promise.withResolvers<BringingEnd>();
-      deadline.addEventListener("abort", () => resolve("failed"), { once: true });
-      return Promise.race([running, promise]);
     },
   };
-}
-
-function lackedPad(outcome: RelayOutcome): boolean {
-  return outcome.kind === "no-route" || (outcome.kind === "refused" && WITHOUT_PAD.has(outcome.reason));
 }

@@ -177,14 +177,14 @@ class SaeSupply implements KeySupply {
     for (let failures = 0; !deadline.aborted && failures < FAILED_RELAYS_MAX;) {
       const end = await this.#parts.onDemand.bring(pool, missing(), deadline);
       if (cause === undefined) {
-        cause = hadPad && end !== "no-pad" ? "latency" : "supply";
+        cause = hadPad && end === "brought" ? "latency" : "supply";
         this.#missed(pool, cause);
       }
-      if (end !== "brought") failures += 1;
+      if (end === "failed") failures += 1;
       const keys = await pool.allocate(count, sizeBytes);
       if (keys !== undefined) return keys;
     }
-    if (cause === undefined) this.#missed(pool, hadPad ? "latency" : "supply");
+    if (cause === undefined) this.#missed(pool, "supply");
     this.#parts.demand.notServed(pool.id);
     throw new QkdError("KEY_SHORTAGE", `too little key is shared with ${pool.id.remote} now`, {
       retryAfterMs: RETRY_AFTER_MS,

@@ -1,5 +1,6 @@
 /** The status of a node with a good link and a bad one. */
 import type { HealthReport, NodeStatus } from "../../src/api/operator/node-status.ts";
+import type { PlanStatus } from "../../src/api/operator/plan-status.ts";
 import type { MapStatus } from "../../src/api/operator/map-status.ts";
 import { type LinkId, type NodeId, linkIdBetween, parseKeyClass, parseNodeId } from "../../src/model/ids.ts";
 import { HOUR_MS } from "../../src/model/units.ts";
@@ -52,6 +53,66 @@ function wellMap(): MapStatus {
   };
 }
 
+/** Demand comes and goes, relays go well. */
+function wellPlan(): PlanStatus {
+  return {
+    strategy: "minimal-buffer",
+    grade: "gold",
+    phase: "hold",
+    reason: "1460 of 2000 keys held or under way, for the most that one lead time asked for lately",
+    orderBytes: 17_280,
+    waits: null,
+    relaysUnderWay: 1,
+    waitingBytes: 0,
+    padBytes: 655_360,
+    demand: {
+      keysPerSecondFast: 1204.4,
+      keysPerSecondSlow: 803,
+      dispersion: 4.2,
+      largestWindowKeys: 1000,
+      longestKeyBits: 4096,
+      forecastErrorRatio: 0.214,
+    },
+    leadTimeMs: { mean: 31.4, bound: 52 },
+    autonomySeconds: 1.5,
+    requests: { hits: 128_000, latencyMisses: 2, supplyMisses: 0 },
+    orders: [
+      {
+        agoMs: 61_000,
+        bytes: 8192,
+        reason: "1744 of 2000 keys held or under way, for the most that one lead time asked for lately",
+        result: { outcome: "established", durationMs: 31.4 },
+      },
+      { agoMs: 12, bytes: 8192, reason: "1460 of 2000 keys held or under way, for demand at its rate", result: null },
+    ],
+  };
+}
+
+/** No pad, and a request that waits for it. */
+function badPlan(): PlanStatus {
+  return {
+    ...wellPlan(),
+    reason:
+      "499 of 2000 keys held or under way, for demand at its rate; links lacked pad for a request: the target stays",
+    orderBytes: 48_032,
+    waits: "waits for pad towards the first hop",
+    relaysUnderWay: 0,
+    waitingBytes: 32,
+    padBytes: 0,
+    leadTimeMs: { mean: null, bound: 210 },
+    autonomySeconds: null,
+    requests: { hits: 0, latencyMisses: 0, supplyMisses: 3 },
+    orders: [
+      {
+        agoMs: 4_000,
+        bytes: 512,
+        reason: "499 of 2000 keys held or under way",
+        result: { outcome: "no-pad at node-b", durationMs: 9 },
+      },
+    ],
+  };
+}
+
 /** Only the neighbour is known, and out of reach. */
 function badMap(): MapStatus {
   const down = { state: "down", padBytes: 663_552, padBytesPerSecond: 0, ageMs: 0 } as const;
@@ -97,6 +158,7 @@ export function wellStatus(): NodeStatus {
         targetKeys: 2000,
         lowKeys: 500,
         inFlightBytes: 8192,
+        plan: wellPlan(),
       },
       { remote: far, direction: "inbound", keyClass: ordinary, stockBytes: 640, keys: 20, inFlightBytes: 0 },
     ],
@@ -139,7 +201,7 @@ export function badStatus(): NodeStatus {
       },
     ],
     pools: [
-      { ...outbound!, keys: 499 },
+      { ...outbound!, keys: 499, plan: badPlan() },
       { ...inbound!, keys: 0, stockBytes: 0 },
     ],
     map: badMap(),

@@ -3,6 +3,7 @@ import type { ApiReply, ApiRequest } from "../api-request.ts";
 import type { ExchangeProblem } from "../exchange-problem.ts";
 import { jsonReply } from "../json-reply.ts";
 import type { HealthReport, NodeStatus } from "./node-status.ts";
+import { plannedPools, renderPlan } from "./plan-text.ts";
 import { renderStatus } from "./status-text.ts";
 
 export interface OperatorParts {
@@ -17,6 +18,7 @@ const READING = ["GET", "HEAD"];
  * - `/healthz`     200, or 503 when the process should be restarted
  * - `/readyz`      200, or 503 when no SAE should be sent here; both with the reasons
  * - `/status`      all of `NodeStatus` as JSON; `/status.txt` for people
+ * - `/plan`        of each pool that the node fills: estimates, target, orders and why; `/plan.txt` for people
  * - `/metrics`     the text format of Prometheus
  */
 export function createOperatorHandlers(parts: OperatorParts): (request: ApiRequest) => Promise<ApiReply> {
@@ -45,12 +47,16 @@ const ANSWERS: ReadonlyMap<string, Answer> = new Map<string, Answer>(
     "/readyz": ({ health }) => healthReply(health(), "ready"),
     "/status": async ({ status }) => jsonReply(200, await status(), { "cache-control": "no-store" }),
     "/status.txt": async ({ status }) => textReply("text/plain; charset=utf-8", renderStatus(await status())),
+    "/plan": async ({ status }) => jsonReply(200, planOf(await status()), { "cache-control": "no-store" }),
+    "/plan.txt": async ({ status }) => textReply("text/plain; charset=utf-8", renderPlan(await status())),
     "/metrics": async ({ metricsText }) => {
       const { contentType, text } = await metricsText();
       return textReply(contentType, text);
     },
   }),
 );
+
+const planOf = ({ node, pools }: NodeStatus): unknown => ({ node, pools: plannedPools(pools) });
 
 function healthReply(report: HealthReport, asked: "live" | "ready"): ApiReply {
   return jsonReply(report[asked] ? 200 : 503, report, { "cache-control": "no-store" });

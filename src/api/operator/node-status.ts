@@ -3,6 +3,7 @@ import type { QkdModuleStatus } from "../../driver/qkd-driver.ts";
 import type { KeyClass, LinkId, NodeId } from "../../model/ids.ts";
 import type { WallMs } from "../../runtime/clock.ts";
 import type { MapStatus } from "./map-status.ts";
+import type { PlanStatus } from "./plan-status.ts";
 import { ACCOUNTS, type Balances, type LedgerOwner } from "../../store/ledger.ts";
 
 export interface HealthReport {
@@ -83,8 +84,8 @@ export interface PoolStatus {
   readonly inFlightBytes: number;
   /** Requests since this start that found it too short: a relay would have been in time, or the links had no pad. */
   readonly misses?: { readonly latency: number; readonly supply: number };
-  /** The planner's last decision, and how the last relay ended; only where we fill the pool. */
-  readonly plan?: { readonly reason: string; readonly lastOutcome: string };
+  /** How, and why; only where we fill the pool. */
+  readonly plan?: PlanStatus;
 }
 
 export interface LedgerLine {

@@ -1,7 +1,7 @@
 /**
- * How long it takes from the order of a relay until its key is usable at both ends: mean and mean deviation, as TCP keeps them
- * of its round trips (RFC 6298). Only relays that brought key count: how long key is missing on a link is another matter, which
- * no stock of ours can cure.
+ * How long a relay takes until its key is usable at both ends: mean and mean deviation, as TCP keeps them of its round trips
+ * (RFC 6298). Only relays that brought key count, from the moment when their pad was there: how long pad is missing is another
+ * matter, which no stock can cure. Were it counted, scarce links would make all pools grow.
  */
 
 const MEAN_GAIN = 1 / 8;

@@ -80,7 +80,6 @@ function planFor(
   const targetKeys = clamp(Math.max(stepped.targetKeys, need.keys), pool);
   const remembered = { ...stepped, targetKeys, latencyMisses: latency, supplyMisses: supply };
   const missing = targetKeys * pool.keyBytes - heldBytes(pool);
-  const worthAnOrder = Math.max(1, Math.floor(targetKeys / ORDERS_PER_TARGET)) * pool.keyBytes;
   const scarce = supply > memory.supplyMisses ? "; links lacked pad for a request: the target stays" : "";
   const why = need.burst ? `${need.why} (a burst)` : need.why;
   return {
@@ -90,7 +89,7 @@ function planFor(
       phase: remembered.phase,
       targetKeys,
       lowKeys: Math.ceil(targetKeys / 2),
-      orderBytes: missing >= worthAnOrder ? missing : 0,
+      orderBytes: missing >= worthAnOrder(targetKeys) * pool.keyBytes ? missing : 0,
       reason: `${heldText(pool, targetKeys)}, ${why}${scarce}`,
     },
     remembered,
@@ -113,13 +112,13 @@ function needOf(pool: PoolView): { readonly keys: number; readonly why: string; 
 }
 
 function probe(pool: PoolView, memory: PoolMemory, now: MonotonicMs): PoolMemory {
-  if (pool.misses.latency > memory.latencyMisses) return grown(pool, memory, now);
+  if (isTooLittle(pool, memory)) return grown(pool, memory, now);
   if (now < memory.probeUntil) return memory;
   return { ...memory, phase: "hold", shrunkAt: now, leadTimeMs: pool.leadTime.boundMs };
 }
 
 function hold(pool: PoolView, memory: PoolMemory, needKeys: number, now: MonotonicMs): PoolMemory {
-  if (pool.misses.latency > memory.latencyMisses) return grown(pool, memory, now);
+  if (isTooLittle(pool, memory)) return grown(pool, memory, now);
   const { demand, leadTime, keyBytes } = pool;
   if (leadTime.boundMs > LEAD_TIME_GROWTH * memory.leadTimeMs) {
     return { ...memory, phase: "probe", probeUntil: now + holdMs(pool) };
@@ -130,6 +129,16 @@ function hold(pool: PoolView, memory: PoolMemory, needKeys: number, now: Monoton
   const leadTimeMs = Math.min(memory.leadTimeMs, leadTime.boundMs);
   return { ...memory, targetKeys: Math.max(needKeys, memory.targetKeys - surplus), shrunkAt: now, leadTimeMs };
 }
+
+/** A miss, and the target was ordered: where orders could not be sent, another target would have changed nothing. */
+function isTooLittle(pool: PoolView, { latencyMisses, targetKeys }: PoolMemory): boolean {
+  const { misses, stockBytes, inFlightBytes, keyBytes, demand } = pool;
+  if (misses.latency <= latencyMisses) return false;
+  const unorderedBytes = targetKeys * keyBytes - stockBytes - inFlightBytes;
+  return unorderedBytes <= demand.largestWindowBytes + worthAnOrder(targetKeys) * keyBytes;
+}
+
+const worthAnOrder = (targetKeys: number): number => Math.max(1, Math.floor(targetKeys / ORDERS_PER_TARGET));
 
 function grown(pool: PoolView, memory: PoolMemory, now: MonotonicMs): PoolMemory {
   const probeUntil = now + holdMs(pool);

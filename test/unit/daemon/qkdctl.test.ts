@@ -7,6 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { createOperatorHandlers, refuseOperatorExchange } from "../../../src/api/operator/handlers.ts";
 import { renderMap } from "../../../src/api/operator/map-text.ts";
 import type { NodeStatus } from "../../../src/api/operator/node-status.ts";
+import { renderPlan } from "../../../src/api/operator/plan-text.ts";
 import { renderStatus } from "../../../src/api/operator/status-text.ts";
 import { runQkdctl } from "../../../src/daemon/qkdctl-program.ts";
 import { openHttpServer } from "../../../src/io/http-server.ts";
@@ -81,6 +82,23 @@ describe("qkdctl status", () => {
     const elsewhere = await run(["status", "--url", `${url}/healthz/`]);
     assert.equal(elsewhere.exitCode, 69);
     assert.match(elsewhere.err, /answers 404/);
+  });
+});
+
+describe("qkdctl plan", () => {
+  test("prints the plan of each pool that the node fills, for people and for programs", async () => {
+    status = wellStatus();
+    assert.deepEqual(await run(["plan", "--url", url]), { exitCode: 0, out: renderPlan(status), err: "" });
+    const programs = await run(["plan", "--json", "--url", url]);
+    const pools = status.pools.filter(({ direction }) => direction === "outbound");
+    assert.deepEqual(JSON.parse(programs.out), JSON.parse(JSON.stringify({ node: status.node, pools })));
+  });
+
+  test("is 1 while a pool is empty or a request waits", async () => {
+    status = badStatus();
+    const { exitCode, out } = await run(["plan", "--url", url]);
+    assert.equal(exitCode, 1);
+    assert.match(out, /waits for pad towards the first hop/);
   });
 });
 

@@ -18,6 +18,7 @@ class Planned {
   view: PoolView;
   now = 0;
   #memory = minimalBuffer.begin();
+  #targetKeys = 0;
 
   constructor(change: Partial<PoolView> = {}) {
     this.view = poolView({ policy: { ...POLICY_DEFAULT, minKeys: 2, maxKeys: 500 }, ...change });
@@ -29,7 +30,13 @@ class Planned {
     this.now += afterMs;
     const { plans, memory } = minimalBuffer.next({ now: this.now, pools: [this.view] }, this.#memory);
     this.#memory = memory;
+    this.#targetKeys = plans[0]!.targetKeys;
     return plans[0]!;
+  }
+
+  /** So many requests had to wait by now, with all that was planned on its way. */
+  missed(latency: number): Partial<PoolView> {
+    return { misses: { latency, supply: 0 }, inFlightBytes: this.#targetKeys * KEY };
   }
 
   demand(change: Partial<DemandEstimate>): Partial<PoolView> {
@@ -88,11 +95,10 @@ describe("minimal-buffer", () => {
   it("doubles when a request had to wait although pad was there, once in a lead time, up to its bound", () => {
     const pool = new Planned();
     pool.plan();
-    const missed = (latency: number): Partial<PoolView> => ({ misses: { latency, supply: 0 } });
-    assert.equal(pool.plan(missed(1)).targetKeys, 5);
-    assert.equal(pool.plan(missed(4), 50).targetKeys, 5, "the same event: no order could have come before");
-    assert.equal(pool.plan(missed(5)).targetKeys, 11);
-    for (let i = 6; i < 30; i++) pool.plan(missed(i), 200);
+    assert.equal(pool.plan(pool.missed(1)).targetKeys, 5);
+    assert.equal(pool.plan(pool.missed(4), 50).targetKeys, 5, "the same event: no order could have come before");
+    assert.equal(pool.plan(pool.missed(5)).targetKeys, 11);
+    for (let i = 6; i < 30; i++) pool.plan(pool.missed(i), 200);
     assert.equal(pool.plan().targetKeys, 500);
   });
 
@@ -106,11 +112,18 @@ describe("minimal-buffer", () => {
     }
   });
 
+  it("does not grow while its orders cannot be sent: the stock is not what was aimed at", () => {
+    const pool = new Planned();
+    pool.plan(pool.demand({ largestWindowBytes: 10 * KEY }));
+    assert.equal(pool.plan({ misses: { latency: 1, supply: 0 } }).targetKeys, 20);
+    assert.equal(pool.plan({ misses: { latency: 2, supply: 0 }, stockBytes: 9 * KEY }).targetKeys, 41);
+  });
+
   it("gives back what a calm while has not touched, and never goes below what demand calls for", () => {
     const pool = new Planned();
     pool.plan();
-    for (let latency = 1; latency < 6; latency++) pool.plan({ misses: { latency, supply: 0 } }, 200);
-    assert.equal(pool.plan().targetKeys, 95);
+    for (let latency = 1; latency < 6; latency++) pool.plan(pool.missed(latency), 200);
+    assert.equal(pool.plan({ inFlightBytes: 0 }).targetKeys, 95);
     assert.equal(pool.calm(9).phase, "probe");
     assert.equal(
       pool.plan({ stockBytes: 95 * KEY, ...pool.demand({ lowestStockBytes: 40 * KEY }) }, 1_000).phase,
@@ -129,7 +142,7 @@ describe("minimal-buffer", () => {
     assert.equal(pool.plan({ leadTime: { meanMs: 60, boundMs: 140 } }).phase, "hold");
     assert.equal(pool.plan({ leadTime: { meanMs: 60, boundMs: 160 } }).phase, "probe");
     assert.equal(pool.calm(17).phase, "hold", "100 lead times of 160 ms later");
-    assert.equal(pool.plan({ misses: { latency: 1, supply: 0 } }).phase, "probe");
+    assert.equal(pool.plan(pool.missed(1)).phase, "probe");
   });
 
   it("follows a burst at once, by the rate of the last second", () => {
@@ -143,9 +156,9 @@ describe("minimal-buffer", () => {
   it("plans for each pool by itself", () => {
     const [a, b] = [poolView({ misses: { latency: 0, supply: 0 } }), poolView({ target: "d" as PoolView["target"] })];
     const first = minimalBuffer.next({ now: 0, pools: [a, b] }, minimalBuffer.begin());
-    const missed = { ...a, misses: { latency: 1, supply: 0 } };
+    const missed = { ...a, misses: { latency: 1, supply: 0 }, inFlightBytes: 4 * KEY };
     const { plans, memory } = minimalBuffer.next({ now: 100, pools: [missed] }, first.memory);
-    assert.equal(plans[0]!.targetKeys, 17);
-    assert.equal(minimalBuffer.next({ now: 200, pools: [b] }, memory).plans[0]!.targetKeys, 8);
+    assert.equal(plans[0]!.targetKeys, 9);
+    assert.equal(minimalBuffer.next({ now: 200, pools: [b] }, memory).plans[0]!.targetKeys, 4);
   });
 });
