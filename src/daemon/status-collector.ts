@@ -103,6 +103,7 @@ function linkStatus(report: LinkReport): LinkStatus {
       inbound: report.inboundBytes,
       open: report.openOutboundBytes + report.openInboundBytes,
     },
+    stockIsFull: report.stockIsFull,
     troubles: report.troubles,
   };
 }

@@ -97,6 +97,10 @@ export class LinkStock {
     return this.#heldBytes[owner];
   }
 
+  isFull(bytesMax: number): boolean {
+    return this.#heldBytes.leader + this.#heldBytes.follower > bytesMax;
+  }
+
   /** Those of some keys that are neither in quarantine nor in a proposal under way. */
   unknown(run: QkdKeyRunOfLength): readonly QkdKeyRun[] {
     const known = new IdRanges<true>();

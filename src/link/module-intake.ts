@@ -18,6 +18,7 @@ import type { ChunkRecord } from "./link-records.ts";
 const BACKOFF_MIN_MS = 250;
 const BACKOFF_MAX_MS = 10_000;
 const FULL_POLL_MS = 100;
+const QUARANTINE_FULL = "quarantine is full of keys that the neighbour has not agreed on: the module waits";
 /** After a batch that filled fewer segments than this, the next one is waited for a moment: a commit costs as much for a few keys. */
 const BATCH_SEGMENTS_GOOD = 2;
 const BATCH_PAUSE_MS = 20;
@@ -140,11 +141,11 @@ function freshKeys(
 
 /** Waits while quarantine or stock is full: back-pressure reaches the module. */
 async function roomInStock({ stock, limits, clock, troubles }: LinkParts, signal: AbortSignal): Promise<void> {
-  const full = (): boolean =>
-    stock.quarantine.bytes > limits.quarantineBytesMax ||
-    stock.heldBytes("leader") + stock.heldBytes("follower") > limits.stockBytesMax;
-  while (full() && !signal.aborted) {
-    troubles.lasts("full", "quarantine or stock is full: the module waits");
+  const quarantineIsFull = (): boolean => stock.quarantine.bytes > limits.quarantineBytesMax;
+  while ((quarantineIsFull() || stock.isFull(limits.stockBytesMax)) && !signal.aborted) {
+    if (quarantineIsFull())
+      troubles.lasts("full", QUARANTINE_FULL); // a stock that is full is as it should be
+    else troubles.clear("full");
     await clock.sleep(FULL_POLL_MS, signal).catch(() => undefined);
   }
   troubles.clear("full");

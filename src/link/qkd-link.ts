@@ -92,6 +92,8 @@ export interface LinkReport {
   /** Key that the link itself spends: tags, proofs, what could not be agreed upon. */
   readonly ownNeedBytesPerSecond: number;
   readonly balances: Balances;
+  /** The module waits until some of it is spent. */
+  readonly stockIsFull: boolean;
   readonly troubles: readonly string[];
 }
 
@@ -213,7 +215,7 @@ class OpenQkdLink implements QkdLink {
   }
 
   report(): LinkReport {
-    const { stock, selfEnd, troubles } = this.#link;
+    const { stock, selfEnd, troubles, limits } = this.#link;
     const module = this.#module.module();
     return {
       link: this.id,
@@ -232,6 +234,7 @@ class OpenQkdLink implements QkdLink {
       demandBytesPerSecond: this.#demand.bytesPerSecond(),
       ownNeedBytesPerSecond: this.#ownNeed.perSecond(),
       balances: stock.vault.ledger.balances(stock.ledger),
+      stockIsFull: stock.isFull(limits.stockBytesMax),
       troubles: troubles.sentences(),
     };
   }

@@ -2,7 +2,6 @@
 import { type NodeStatus, alarmsOf } from "../api/operator/node-status.ts";
 import { bytesText, countText } from "../api/operator/text-table.ts";
 import {
-  FULL,
   LINK_CONDITIONS,
   MODULE_LOST,
   NO_KM_LINK,
@@ -74,7 +73,7 @@ function newAlarms(before: NodeStatus, after: NodeStatus): readonly string[] {
   return [...new Set(sentencesOf(after))].filter((sentence) => !known.has(sentence));
 }
 
-const isToldByLink = (trouble: string): boolean => [FULL, MODULE_LOST, NO_KM_LINK].some((kind) => kind.test(trouble));
+const isToldByLink = (trouble: string): boolean => [MODULE_LOST, NO_KM_LINK].some((kind) => kind.test(trouble));
 
 /** Ways of another length: scarcity of pad alone changes between equal ones all the time. */
 function reroutesOf(before: ViewedNode | undefined, { id, status }: ViewedNode): readonly Happening[] {

@@ -45,8 +45,6 @@ export interface ViewedLink {
   readonly stockBytes: readonly [there: number | undefined, back: number | undefined];
 }
 
-/** The stock of a link that holds all it may: nothing that somebody should look at. */
-export const FULL = /^quarantine or stock is full/;
 export const MODULE_LOST = /^module lost: /;
 export const NO_KM_LINK = /^no KM link to [^:]*: (no session with \S+ \(\S+\): )?/;
 
@@ -87,7 +85,7 @@ function conditionOf(sides: readonly LinkStatus[], isDown: boolean): Pick<Viewed
     const condition = failing.module.state === "faulty" ? "module faulty" : "no key";
     return { condition, why: failing.module.reason ?? failing.module.state };
   }
-  return { condition: troubles.some((text) => FULL.test(text)) ? "full" : "up", why: undefined };
+  return { condition: sides.some(({ stockIsFull }) => stockIsFull) ? "full" : "up", why: undefined };
 }
 
 /** A pool as its initiator tells of it. */

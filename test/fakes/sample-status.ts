@@ -145,6 +145,7 @@ export function wellStatus(): NodeStatus {
           secretKeyRateBps: 12_400,
         },
         stockBytes: { quarantine: 1200, outbound: 655_360, inbound: 65_000, open: 8192 },
+        stockIsFull: false,
         troubles: [],
       },
     ],

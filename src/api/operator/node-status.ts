@@ -47,6 +47,8 @@ export interface LinkStatus {
   readonly session: "up" | "down";
   readonly module: ModuleStatus;
   readonly stockBytes: LinkStock;
+  /** All that it may hold is there: its module waits until some is spent. */
+  readonly stockIsFull: boolean;
   readonly troubles: readonly string[];
 }
 
