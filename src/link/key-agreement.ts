@@ -1,8 +1,8 @@
 /**
  * How two ends agree on segments: the leader proposes from keys that both have, the follower proves that they are equal.
  *
- * One worker an end does all of it, one step at a time: what is taken out of quarantine is durable before the next step
- * looks. The leader's and the follower's steps are in files of their own.
+ * One worker an end does all of it, one step at a time. A step reads what it needs first; from its first change in memory to
+ * its commit it awaits nothing, so that no other room writes of a segment before it is written. The leader's and the follower's steps are in files of their own.
  */
 import { joinedRuns } from "../model/qkd-key-runs.ts";
 import type { Agreement, Disagreement, Inventory, Proposal } from "../peer/peer-messages.ts";

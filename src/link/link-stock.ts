@@ -139,7 +139,7 @@ export class LinkStock {
   /**
    * Takes keys out of quarantine for a segment, without writing their bytes again where they are whole chunks. Where a chunk
    * is cut, its parts are sealed again: what is taken as one chunk, what is left as another, which can be read when the
-   * transaction is durable.
+   * transaction is durable. Nothing changes in memory before all of it is sealed.
    */
   async takeKeys(transaction: Transaction, keys: readonly KeySpan[]): Promise<ChunkRecord[]> {
     const groups = groupsByChunk(keys);
@@ -147,18 +147,46 @@ export class LinkStock {
     for (const { chunk, spans } of groups) {
       taken.push(isWhole(chunk, spans) ? chunk : await this.#sealParts(transaction, spans));
     }
+    const rests = new Map<ChunkRecord, ChunkRecord | undefined>();
     for (const chunk of new Set(groups.map((group) => group.chunk))) {
-      transaction.delete(quarantinePrefix(this.link) + chunk.chunk);
       const rest = restOf(
         chunk,
         groups.flatMap((group) => (group.chunk === chunk ? group.spans : [])),
       );
-      const resealed = rest.length === 0 ? undefined : await this.#sealParts(transaction, rest);
+      rests.set(chunk, rest.length === 0 ? undefined : await this.#sealParts(transaction, rest));
+    }
+    for (const [chunk, rest] of rests) {
+      transaction.delete(quarantinePrefix(this.link) + chunk.chunk);
       this.#leave(chunk);
       if (!taken.includes(chunk)) transaction.destroy([chunk.chunk]);
-      if (resealed !== undefined) this.#enter(transaction, resealed);
+      if (rest !== undefined) this.#enter(transaction, rest);
     }
     return taken;
+  }
+
+  /** The bytes of keys that are whole chunks and still in memory, at once; undefined where the disk has to be asked. */
+  readyKeys(keys: readonly KeySpan[]): KeyMaterial | undefined {
+    const groups = groupsByChunk(keys);
+    const parts = groups.map(({ chunk, spans }) => (isWhole(chunk, spans) ? this.#ready.get(chunk.chunk) : undefined));
+    if (!parts.every((part) => part !== undefined)) return undefined;
+    const joined = KeyMaterial.allocate(bytesIn(keys));
+    let at = 0;
+    for (const part of parts) {
+      const from = at;
+      part.expose((bytes) => joined.expose((whole) => whole.set(bytes, from)));
+      at += part.lengthBytes;
+    }
+    return joined;
+  }
+
+  /** As `takeKeys`, of keys that are whole chunks, at once. */
+  takeWhole(transaction: Transaction, keys: readonly KeySpan[]): ChunkRecord[] {
+    return groupsByChunk(keys).map(({ chunk, spans }) => {
+      assert(isWhole(chunk, spans), `a part of chunk ${chunk.chunk} of ${this.link} was to be taken as the whole`);
+      transaction.delete(quarantinePrefix(this.link) + chunk.chunk);
+      this.#leave(chunk);
+      return chunk;
+    });
   }
 
   /** As `readKeys`; where the disk does not give them back whole, their chunks are burned and the answer is undefined. */

@@ -47,6 +47,8 @@ interface OpenSegment {
   readonly lengthBytes: number;
   readonly wantedAt: MonotonicMs;
   readonly openedAt: MonotonicMs;
+  /** The witness was told in this session. */
+  told: boolean;
   witnessed: boolean;
   cursor: number;
 }
@@ -111,8 +113,8 @@ export class OutboundPads {
     headerFor: (payloadBytes: number) => Uint8Array,
     fill: (ciphertext: Uint8Array, pad: Uint8Array) => void,
   ): { readonly bytes: Uint8Array; readonly payloadBytes: number } | undefined {
-    const segment = this.#open[0];
-    if (!this.#up || segment?.witnessed !== true) return undefined;
+    const segment = this.#open.find(({ witnessed }) => witnessed);
+    if (!this.#up || segment === undefined) return undefined;
     const payloadBytes = Math.min(payloadMax, restOf(segment) - TAG_PAD_BYTES);
     const from = segment.cursor;
     segment.cursor += payloadBytes + TAG_PAD_BYTES; // spent from here on, whatever happens below
@@ -181,7 +183,8 @@ export class OutboundPads {
     if (peerIsNew) this.#burn(() => true, "the neighbour started anew");
     this.#up = true;
     this.#exhausted.length = 0; // the hello listed what is open: all else is closed there already
-    for (const segment of this.#open) if (!segment.witnessed) this.#sendOpening(segment);
+    for (const segment of this.#open) segment.told = segment.witnessed;
+    this.#tellOpenings();
     this.#bell.ring();
   }
 
@@ -237,12 +240,13 @@ export class OutboundPads {
         material: material!,
         lengthBytes,
         ...times,
+        told: false,
         witnessed: false,
         cursor: SEGMENT_HEADER_BYTES,
       };
       this.#open.push(segment);
-      if (this.#up) this.#sendOpening(segment);
     }
+    this.#tellOpenings();
     return true;
   }
 
@@ -284,11 +288,19 @@ export class OutboundPads {
     return false;
   }
 
-  #sendOpening({ name, material }: OpenSegment): void {
+  /** In their order: the witness burns what was passed over, so none is told before those that did not fit the line. */
+  #tellOpenings(): void {
+    for (const segment of this.#open) {
+      if (!this.#up || (!segment.told && !this.#sendOpening(segment))) return;
+      segment.told = true;
+    }
+  }
+
+  #sendOpening({ name, material }: OpenSegment): boolean {
     const { link, stock } = this.#parts;
     const tag = material.expose((bytes) => openingTag(bytes, { link, segment: name }));
     const opening: SegmentOpening = { kind: "segment-opening", segment: name, tag, mark: makeMark(stock.vault) };
-    this.#parts.send(opening);
+    return this.#parts.send(opening);
   }
 
   /** The same bytes again, to a witness that has not answered; after a while the segment is given up. */
@@ -302,8 +314,9 @@ export class OutboundPads {
     }
     this.#burn(givenUp, "the neighbour did not witness its opening");
     for (const segment of this.#open) {
-      if (!segment.witnessed && now - segment.openedAt >= WITNESS_REPEAT_MS) this.#sendOpening(segment);
+      if (segment.told && !segment.witnessed && now - segment.openedAt >= WITNESS_REPEAT_MS) this.#sendOpening(segment);
     }
+    this.#tellOpenings();
   }
 
   #closeWhenExhausted(segment: OpenSegment): void {

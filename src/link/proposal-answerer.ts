@@ -7,15 +7,17 @@ import { countOf, idAfter, idsOf, type QkdKeyRun } from "../model/qkd-key-runs.t
 import type { Agreement, Disagreement, Proposal } from "../peer/peer-messages.ts";
 import type { Bell } from "../runtime/bell.ts";
 import type { Transaction } from "../store/transaction.ts";
+import type { KeyMaterial } from "../model/key-material.ts";
 import type { LinkParts } from "./link-parts.ts";
+import type { ChunkRecord } from "./link-records.ts";
 import { decodeManifest, type Manifest } from "./manifest.ts";
 import { isPlausible } from "./plausible-name.ts";
 import { agreedRecord } from "./proposer.ts";
 import { partOf, type KeySpan } from "./quarantine.ts";
 import { answerTag, proposalVerifies, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES } from "./segment-tags.ts";
 
-/** Agreed, and not durable yet: nothing of it was said. */
-interface Unsaid {
+/** Agreed, to become durable together, and to be said after that. */
+interface Group {
   readonly transaction: Transaction;
   readonly answers: Agreement[];
 }
@@ -24,7 +26,6 @@ export class ProposalAnswerer {
   readonly #parts: LinkParts;
   readonly #arrivals: Bell;
   readonly #onStock: () => void;
-  #unsaid: Unsaid | undefined;
 
   /** @param arrivals  rung when new keys are in quarantine */
   constructor(parts: LinkParts, arrivals: Bell, onStock: () => void) {
@@ -33,19 +34,43 @@ export class ProposalAnswerer {
     this.#onStock = onStock;
   }
 
-  /** Answers proposals in their order. Those that are agreed to become durable together, before any is said. */
+  /**
+   * Answers proposals in their order. Those that are agreed at once become durable together, before any is said.
+   *
+   * Between the first of them and its commit nothing is awaited: another room that saw a segment in memory, and wrote of it
+   * first, would have its writes undone by ours.
+   */
   async answer(proposals: readonly Proposal[], signal: AbortSignal): Promise<void> {
-    for (const proposal of proposals) await this.#answer(proposal, signal);
-    await this.#say();
+    let group = this.#newGroup();
+    for (const proposal of proposals) {
+      if (this.#agreesAtOnce(proposal, group)) continue;
+      await this.#say(group);
+      group = this.#newGroup();
+      await this.#answer(proposal, signal);
+    }
+    await this.#say(group);
+  }
+
+  /** Where all that it names is in memory, as whole chunks, and is the same. */
+  #agreesAtOnce(proposal: Proposal, group: Group): boolean {
+    const { stock } = this.#parts;
+    if (stock.segment(proposal.segment) !== undefined || proposal.segment <= stock.state.decidedUpTo) return false;
+    const manifest = this.#manifestOf(proposal);
+    const keys = manifest === undefined ? [] : this.#find(manifest.runs);
+    if (manifest === undefined || !namesEachOnce(manifest) || countOf(keys) < countOf(manifest.runs)) return false;
+    using material = stock.readyKeys(keys);
+    const tag = material === undefined ? undefined : answerIfEqual(material, manifest, proposal);
+    if (tag === undefined) return false;
+    this.#agree(manifest, stock.takeWhole(group.transaction, keys), tag, group);
+    return true;
   }
 
   async #answer(proposal: Proposal, signal: AbortSignal): Promise<void> {
     const { stock } = this.#parts;
     const { segment } = proposal;
-    if (stock.segment(segment) !== undefined) {
-      await this.#say(); // it may be one of those that are not durable yet
-      const known = stock.segment(segment);
-      if (known !== undefined) this.#parts.send({ kind: "agreement", segment, tag: bytesOfHex(known.tag) });
+    const known = stock.segment(segment);
+    if (known !== undefined) {
+      this.#parts.send({ kind: "agreement", segment, tag: bytesOfHex(known.tag) });
       return;
     }
     if (segment <= stock.state.decidedUpTo) return this.#refuse(proposal, "stale", []);
@@ -57,34 +82,37 @@ export class ProposalAnswerer {
     if (countOf(keys) < countOf(runs)) return this.#refuseMissing(proposal, runs, keys);
     using material = await stock.readKeysOrBurn(keys);
     if (material === undefined) return await this.#refuseMissing(proposal, runs, this.#find(runs));
-    const equal =
-      material.lengthBytes === manifest.lengthBytes &&
-      material.expose((bytes) => proposalVerifies(bytes, proposal.manifest, proposal.tag));
-    if (!equal) return await this.#refuseMismatch(proposal, keys);
-    const tag = material.expose((bytes) => answerTag(bytes, proposal.manifest));
-    await this.#agree(manifest, keys, tag);
+    const tag = answerIfEqual(material, manifest, proposal);
+    if (tag === undefined) return await this.#refuseMismatch(proposal, keys);
+    const group = this.#newGroup();
+    this.#agree(manifest, await stock.takeKeys(group.transaction, keys), tag, group);
+    await this.#say(group);
   }
 
-  async #agree(manifest: Manifest, keys: readonly KeySpan[], tag: Uint8Array): Promise<void> {
+  #newGroup(): Group {
+    return { transaction: this.#parts.stock.vault.transaction(), answers: [] };
+  }
+
+  /** In memory at once: `#say` has to be called before anything is awaited. */
+  #agree(
+    { segment, owner, lengthBytes, expiresAt }: Manifest,
+    chunks: readonly ChunkRecord[],
+    tag: Uint8Array,
+    { transaction, answers }: Group,
+  ): void {
     const { stock } = this.#parts;
-    const { segment, owner, lengthBytes, expiresAt } = manifest;
-    const { transaction, answers } = (this.#unsaid ??= { transaction: stock.vault.transaction(), answers: [] });
-    const chunks = await stock.takeKeys(transaction, keys);
     const record = { phase: "agreed", owner, lengthBytes, expiresAt, chunks, manifest: "", tag: "" } as const;
     stock.putSegment(transaction, segment, agreedRecord(record, hexOfBytes(tag)));
     stock.setState(transaction, { decidedUpTo: segment });
     answers.push({ kind: "agreement", segment, tag });
-    if (transaction.dataKeys.length > 0) await this.#say(); // a chunk was cut: its rest can be read when this is durable
   }
 
   /** Durable before it is said: the leader may act on it at once. */
-  async #say(): Promise<void> {
+  async #say({ transaction, answers }: Group): Promise<void> {
     const { stock, metrics, link } = this.#parts;
-    const unsaid = this.#unsaid;
-    if (unsaid === undefined) return;
-    this.#unsaid = undefined;
-    await stock.vault.commit(unsaid.transaction);
-    for (const answer of unsaid.answers) {
+    if (answers.length === 0) return;
+    await stock.vault.commit(transaction);
+    for (const answer of answers) {
       this.#parts.send(answer);
       metrics.segments.add({ link, result: "agreed" });
     }
@@ -114,7 +142,6 @@ export class ProposalAnswerer {
     const { clock, limits } = this.#parts;
     const isHere = (): boolean => countOf(this.#find(runs)) === countOf(runs);
     if (isHere()) return;
-    await this.#say();
     const deadline = clock.timeout(limits.missingKeyWaitMs, signal);
     while (!deadline.aborted && !isHere()) await this.#arrivals.heard(deadline);
   }
@@ -145,7 +172,6 @@ export class ProposalAnswerer {
 
   async #discard(proposal: Proposal, keys: readonly KeySpan[], to: "burned" | "discarded"): Promise<void> {
     const { stock } = this.#parts;
-    await this.#say(); // in the order of names
     const transaction = stock.vault.transaction();
     await stock.discardKeys(transaction, keys, to);
     stock.setState(transaction, { decidedUpTo: proposal.segment });
@@ -166,4 +192,12 @@ function namesEachOnce({ runs }: Manifest): boolean {
   const seen = new IdRanges<true>();
   const isRun = ({ first, count }: QkdKeyRun): boolean => count > 0 && idAfter(first, count - 1) !== undefined;
   return runs.every((run) => isRun(run) && seen.add(run, true) === run.count);
+}
+
+/** @returns undefined when the ends hold different bits */
+function answerIfEqual(material: KeyMaterial, { lengthBytes }: Manifest, proposal: Proposal): Uint8Array | undefined {
+  if (material.lengthBytes !== lengthBytes) return undefined;
+  return material.expose((bytes) =>
+    proposalVerifies(bytes, proposal.manifest, proposal.tag) ? answerTag(bytes, proposal.manifest) : undefined,
+  );
 }

@@ -9,7 +9,7 @@ import type { Agreement, Disagreement, Inventory, Proposal } from "../peer/peer-
 import type { MonotonicMs } from "../runtime/clock.ts";
 import type { Transaction } from "../store/transaction.ts";
 import type { LinkParts } from "./link-parts.ts";
-import type { SegmentRecord } from "./link-records.ts";
+import type { ChunkRecord, SegmentRecord } from "./link-records.ts";
 import { encodeManifest, type LinkEnd } from "./manifest.ts";
 import { partAt, spansOf, type KeySpan } from "./quarantine.ts";
 import { SegmentPick } from "./segment-pick.ts";
@@ -98,7 +98,12 @@ export class Proposer {
     this.#expected.clear();
   }
 
-  /** Proposes as many segments as there is enough for, made durable together. @returns whether it did anything */
+  /**
+   * Proposes as many segments as there is enough for in memory, made durable together; else one that is read from the disk.
+   * Between the first change in memory and the commit nothing is awaited: no other room writes of these segments first.
+   *
+   * @returns whether it did anything
+   */
   async propose(): Promise<boolean> {
     const { stock, limits } = this.#parts;
     const transaction = stock.vault.transaction();
@@ -106,15 +111,33 @@ export class Proposer {
     while (this.#expected.size < limits.proposalsInFlightMax) {
       const keys = this.#pick();
       if (keys === undefined) break;
-      using material = await stock.readKeysOrBurn(keys);
-      if (material === undefined) return await this.#say(transaction, proposals, true);
-      proposals.push(await this.#prepare(transaction, keys, material));
-      if (transaction.dataKeys.length > 0) break; // a chunk was cut: its rest can be read when this is durable
+      using material = stock.readyKeys(keys);
+      if (material === undefined) {
+        if (proposals.length === 0) return await this.#proposeFromDisk(keys);
+        break;
+      }
+      proposals.push(this.#prepare(transaction, keys, material, stock.takeWhole(transaction, keys)));
     }
-    return this.#say(transaction, proposals, proposals.length > 0);
+    if (proposals.length > 0) await this.#say(transaction, proposals);
+    return proposals.length > 0;
   }
 
-  async #prepare(transaction: Transaction, keys: readonly KeySpan[], material: KeyMaterial): Promise<Proposal> {
+  async #proposeFromDisk(keys: readonly KeySpan[]): Promise<true> {
+    const { stock } = this.#parts;
+    using material = await stock.readKeysOrBurn(keys);
+    if (material === undefined) return true;
+    const transaction = stock.vault.transaction();
+    const chunks = await stock.takeKeys(transaction, keys);
+    await this.#say(transaction, [this.#prepare(transaction, keys, material, chunks)]);
+    return true;
+  }
+
+  #prepare(
+    transaction: Transaction,
+    keys: readonly KeySpan[],
+    material: KeyMaterial,
+    chunks: readonly ChunkRecord[],
+  ): Proposal {
     const { stock, limits, clock, link } = this.#parts;
     const segment = segmentName(stock.vault.epoch, ++this.#number);
     const owner = this.#chooseOwner();
@@ -123,17 +146,14 @@ export class Proposer {
     const manifest = encodeManifest({ link, segment, owner, lengthBytes, expiresAt, runs: joinedRuns(keys) });
     const [tag, answer] = material.expose((bytes) => [proposalTag(bytes, manifest), answerTag(bytes, manifest)]);
     this.#expect(segment, answer);
-    const chunks = await stock.takeKeys(transaction, keys);
     const texts = { manifest: hexOfBytes(manifest), tag: hexOfBytes(tag) };
     stock.putSegment(transaction, segment, { phase: "proposed", owner, lengthBytes, expiresAt, chunks, ...texts });
     return { kind: "proposal", segment, manifest, tag };
   }
 
-  async #say(transaction: Transaction, proposals: readonly Proposal[], result: boolean): Promise<boolean> {
-    if (proposals.length === 0) return result;
+  async #say(transaction: Transaction, proposals: readonly Proposal[]): Promise<void> {
     await this.#parts.stock.vault.commit(transaction); // from here on these bytes are their proposals', also after a crash
     for (const proposal of proposals) this.#parts.send(proposal);
-    return result;
   }
 
   /** Takes positive answers, made durable together; one whose tag is wrong is a negative one. */

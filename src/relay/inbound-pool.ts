@@ -71,6 +71,11 @@ export class InboundPool {
     return this.#segments.readSecret(epoch);
   }
 
+  /** @param broughtBy  the first segment of the relay that brings the secret */
+  takesSecretOf(broughtBy: SegmentName): boolean {
+    return this.#segments.takesSecretOf(broughtBy);
+  }
+
   /** Names the present id secret of an epoch: another secret has another name. */
   idSecretName(epoch: number): string | undefined {
     return this.#segments.secretName(epoch);
@@ -91,7 +96,6 @@ export class InboundPool {
 
   /** Stores what a relay brought. Durable when it resolves: only then may the proof be sent. */
   async add(arrived: {
-    readonly epoch: number;
     readonly segments: readonly (PlannedSegment & { readonly bytes: Uint8Array })[];
     readonly idSecret: Uint8Array | undefined;
     readonly proofKeyBytes: number;
@@ -99,7 +103,8 @@ export class InboundPool {
   }): Promise<void> {
     const { vault, ledger } = this.#segments;
     const transaction = vault.transaction();
-    if (arrived.idSecret !== undefined) this.#segments.putSecret(transaction, arrived.epoch, arrived.idSecret);
+    const { idSecret } = arrived;
+    if (idSecret !== undefined) this.#segments.putSecret(transaction, arrived.segments[0]!.name, idSecret);
     for (const { name, bytes, expiresAt } of arrived.segments) {
       this.#segments.add(transaction, name, bytes, { expiresAt, provenance: arrived.provenance });
       this.#used.set(name, new RangeSet());

@@ -138,7 +138,7 @@ export class OutboundPool {
     const { vault, ledger } = this.#segments;
     const transaction = vault.transaction();
     if (established.idSecret !== undefined) {
-      this.#segments.putSecret(transaction, vault.epoch, established.idSecret);
+      this.#segments.putSecret(transaction, established.segments[0]!.name, established.idSecret);
       this.#secretProvenIn = established.targetIncarnation;
     }
     for (const { name, bytes, expiresAt } of established.segments) {
@@ -264,7 +264,6 @@ export class OutboundPool {
       await this.#segments.vault.commit(transaction); // gone from the disk before the first key is cut
       const burned = this.#opening !== name;
       this.#opening = undefined;
-      this.#provenIn.delete(name);
       if (usable) {
         const openedAt = this.#clock.monotonic();
         const open = { name, material, lengthBytes: record.lengthBytes, openedAt, cursor: 0 };

@@ -1,5 +1,5 @@
 /** What end-to-end pools keep on disk, and under which names. */
-import type { KeyClass, NodeId } from "../model/ids.ts";
+import type { KeyClass, NodeId, SegmentName } from "../model/ids.ts";
 import type { WallMs } from "../runtime/clock.ts";
 import type { ChunkName } from "../store/key-bag.ts";
 import type { Route } from "../topology/router.ts";
@@ -33,6 +33,8 @@ export interface PoolSegmentRecord {
 export interface IdSecretRecord {
   readonly chunk: ChunkName;
   readonly lengthBytes: number;
+  /** The first segment of the relay that brought it: names grow with attempts. */
+  readonly broughtBy?: SegmentName;
 }
 
 export const poolPrefix = ({ direction, remote, keyClass }: PoolId): string => `${direction}/${remote}/${keyClass}/`;

@@ -89,11 +89,17 @@ export class PoolSegments {
     return record === undefined ? undefined : this.vault.read(record);
   }
 
+  /** False for a relay that was under way longer than a later one: its secret would make the ids of that one unreadable. */
+  takesSecretOf(broughtBy: SegmentName): boolean {
+    return broughtBy > (this.#secrets.get(segmentEpoch(broughtBy))?.broughtBy ?? "");
+  }
+
   /** A later secret of one epoch takes the place of an earlier one: the earlier one's relay was never proven. */
-  putSecret(transaction: Transaction, epoch: number, secret: Uint8Array): void {
+  putSecret(transaction: Transaction, broughtBy: SegmentName, secret: Uint8Array): void {
+    const epoch = segmentEpoch(broughtBy);
     const before = this.#secrets.get(epoch);
     if (before !== undefined) transaction.destroy([before.chunk]);
-    const record = transaction.seal([secret]);
+    const record: IdSecretRecord = { ...transaction.seal([secret]), broughtBy };
     this.#secrets.set(epoch, record);
     transaction.put(secretRecordName(this.id, epoch), record as unknown as RecordValue);
   }

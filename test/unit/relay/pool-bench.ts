@@ -1,12 +1,5 @@
 /** The two ends of one end-to-end pool, each with a store of its own, and a way to establish segments in both. */
-import {
-  segmentEpoch,
-  segmentName,
-  type Incarnation,
-  type KeyClass,
-  type NodeId,
-  type SegmentName,
-} from "../../../src/model/ids.ts";
+import { segmentName, type Incarnation, type KeyClass, type NodeId, type SegmentName } from "../../../src/model/ids.ts";
 import { InboundPool } from "../../../src/relay/inbound-pool.ts";
 import { OutboundPool } from "../../../src/relay/outbound-pool.ts";
 import type { Clock } from "../../../src/runtime/clock.ts";
@@ -72,7 +65,7 @@ export async function establish(
   const idSecret = founded ? undefined : segmentBytes(segmentName(epoch, 0), 64);
   const provenance = { origin: A, route: [C] as const, establishedAt: 0 };
   const arrived = { segments, idSecret, proofKeyBytes: 32, provenance };
-  await inbound?.add({ ...arrived, epoch: segmentEpoch(names[0]!) });
+  await inbound?.add(arrived);
   await outbound?.add({ ...arrived, targetIncarnation: about.targetLife ?? TARGET_LIFE });
   return names;
 }

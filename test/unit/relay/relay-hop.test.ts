@@ -208,6 +208,25 @@ describe("the destination of a relay", () => {
     assert.deepEqual(answersOf(a), ["not-admitted at b", "established", "not-admitted at b"]);
   });
 
+  it("keeps the id secret of a later founding relay when an earlier one comes after it", async () => {
+    const { hop, a, inbound } = await openHop();
+    const founding = (number: number): RelayPlan => ({
+      ...here,
+      segments: [{ ...here.segments[0]!, name: segmentName(5, number) }],
+    });
+    const relay = (digit: string): RelayId => digit.repeat(32) as RelayId;
+    hop.frame(a.link, frameOf(founding(1), { relay: relay("a"), payload: new Uint8Array(16) })); // and then it stands still
+    hop.frame(a.link, frameOf(founding(2), { relay: relay("b") }));
+    await turns();
+    const secret = inbound.idSecretName(5);
+    const rest = payloadBytesOf(founding(1)) - 16;
+    hop.frame(a.link, frameOf(founding(1), { relay: relay("a"), offset: 16, payload: new Uint8Array(rest) }));
+    await turns();
+    hop.frame(a.link, frameOf(founding(1), { relay: relay("c") }));
+    assert.deepEqual(answersOf(a), ["established", "not-admitted at b"]);
+    assert.ok(secret !== undefined && inbound.idSecretName(5) === secret);
+  });
+
   it("is busy when the pool is full", async () => {
     const { hop, a } = await openHop(100);
     hop.frame(a.link, frameOf(here));
