@@ -126,7 +126,7 @@ export class LinkStock {
     const views = parts.map(({ from, to }) => bytes.subarray(from, to));
     const sealed = transaction.seal(views);
     const record: ChunkRecord = { ...sealed, keys: keyRunsOf(runs), receivedAt };
-    this.#ready.put(record.chunk, joinedCopy(views));
+    this.#ready.put(record.chunk, KeyMaterial.joined(views));
     this.#putChunk(transaction, record);
     transaction.move({ owner: this.ledger, from: "received", to: "quarantine", bytes: sealed.lengthBytes });
     return record;
@@ -169,14 +169,7 @@ export class LinkStock {
     const groups = groupsByChunk(keys);
     const parts = groups.map(({ chunk, spans }) => (isWhole(chunk, spans) ? this.#ready.get(chunk.chunk) : undefined));
     if (!parts.every((part) => part !== undefined)) return undefined;
-    const joined = KeyMaterial.allocate(bytesIn(keys));
-    let at = 0;
-    for (const part of parts) {
-      const from = at;
-      part.expose((bytes) => joined.expose((whole) => whole.set(bytes, from)));
-      at += part.lengthBytes;
-    }
-    return joined;
+    return KeyMaterial.joined(parts.map((part) => part.expose((bytes) => bytes)));
   }
 
   /** As `takeKeys`, of keys that are whole chunks, at once. */
@@ -388,15 +381,4 @@ export class LinkStock {
   #moveBytes(transaction: Transaction, from: Account, to: Account, bytes: number): void {
     transaction.move({ owner: this.ledger, from, to, bytes });
   }
-}
-
-function joinedCopy(parts: readonly Uint8Array[]): KeyMaterial {
-  const joined = KeyMaterial.allocate(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    const from = at;
-    joined.expose((bytes) => bytes.set(part, from));
-    at += part.length;
-  }
-  return joined;
 }

@@ -40,6 +40,17 @@ export class KeyMaterial {
     return new KeyMaterial(new Uint8Array(bytes.buffer));
   }
 
+  /** A copy of all parts, one after the other. */
+  static joined(parts: readonly Uint8Array[]): KeyMaterial {
+    const material = KeyMaterial.allocate(parts.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const part of parts) {
+      material.#bytes!.set(part, at);
+      at += part.length;
+    }
+    return material;
+  }
+
   /** A copy of `bytes`, which are erased. */
   static moveFrom(bytes: Uint8Array): KeyMaterial {
     const material = KeyMaterial.copyOf(bytes);
