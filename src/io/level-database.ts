@@ -11,8 +11,9 @@ import { levelRecordDatabase } from "./level-record-database.ts";
 const WRITE_BUFFER_BYTES = 2 * 1_048_576;
 /** For blocks that are read again, which ours are not: a chunk is read once or twice. */
 const READ_CACHE_BYTES = 1_048_576;
-/** LevelDB maps each file that it has open, 2 MiB, and what it reads of them counts as our memory. The least that it takes. */
+/** LevelDB maps the files that it has open, and what it reads of them counts as our memory: few (its least), and small ones. */
 const OPEN_FILES_MAX = 74;
+const FILE_BYTES_MAX = 1_048_576;
 const FOLDER_MODE = 0o700;
 const LOG_TROUBLE = /dropping|Corruption|ignoring error/;
 const WARNINGS_MAX = 100;
@@ -45,6 +46,7 @@ export async function openLevelDatabase(path: string, scope: Scope): Promise<Ope
       writeBufferSize: WRITE_BUFFER_BYTES,
       cacheSize: READ_CACHE_BYTES,
       maxOpenFiles: OPEN_FILES_MAX,
+      maxFileSize: FILE_BYTES_MAX,
     });
     inner.defer("close LevelDB", () => level.close());
     await level.open().catch((cause: unknown) => {

@@ -5,7 +5,7 @@
  * bag. A crash after the first leaves data keys that no record names (destroyed at the next start); after the second,
  * data keys of chunks whose records are gone (the same). Whoever awaits a commit acts only after the third.
  */
-import { QkdError } from "../model/errors.ts";
+import { QkdError, sentenceOf } from "../model/errors.ts";
 import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { KeyBag } from "./key-bag.ts";
 import type { Ledger, LedgerOwner } from "./ledger.ts";
@@ -131,7 +131,8 @@ export class WriteQueue {
   }
 
   #fail(cause: unknown, group: readonly Waiting[]): void {
-    const failure = new QkdError("STORE_FAILED", "a write to the store failed: this process must end", {}, cause);
+    const sentence = `a write to the store failed, this process must end: ${sentenceOf(cause)}`;
+    const failure = new QkdError("STORE_FAILED", sentence, {}, cause);
     this.#failure = failure;
     for (const { failed } of [...group, ...this.#waiting.splice(0)]) failed(failure);
     this.#parts.onFailure(failure);
