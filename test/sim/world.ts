@@ -16,6 +16,8 @@ export interface WorldOptions {
   readonly nodes?: number;
   readonly shape?: "chain" | "ring";
   readonly rateBps?: number;
+  /** Of each message. */
+  readonly latencyMs?: readonly [min: number, max: number];
   readonly strategy?: string;
   readonly lowKeys?: number;
   readonly highKeys?: number;
@@ -50,7 +52,12 @@ export function createWorld(options: WorldOptions): World {
   const clock = createVirtualWorldClock({ wallStartMs: WALL_START_MS });
   const sink = options.sink === undefined ? {} : { sink: options.sink };
   const trace = createTrace({ now: () => clock.now(), ...sink });
-  const network = createSimNetwork({ clock, random: random.fork("network"), trace, latencyMs: [0.5, 8] });
+  const network = createSimNetwork({
+    clock,
+    random: random.fork("network"),
+    trace,
+    latencyMs: options.latencyMs ?? [0.5, 8],
+  });
   const ids = Array.from({ length: options.nodes ?? 3 }, (_, i) => parseNodeId(`n${i + 1}`));
   const edges = edgesOf(ids, options.shape ?? "chain");
   const modules = createEmulatedModules("emulated");
