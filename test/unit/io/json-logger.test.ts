@@ -58,8 +58,10 @@ describe("the JSON log", () => {
   test("key material that strays into a fact is not printed", () => {
     const { log, lines } = openLog();
     log.info("stray", { key: KeyMaterial.copyOf(new Uint8Array(8).fill(0x41)) as never });
-    assert.match(lines[0]!, /\[key material\]/);
-    assert.doesNotMatch(lines[0]!, /65|AAAA|4141/);
+    const { time, ...facts } = JSON.parse(lines[0]!) as Record<string, unknown>;
+    assert.ok(time !== undefined); // its digits may be anything
+    assert.equal(facts["key"], "[key material]");
+    assert.doesNotMatch(JSON.stringify(facts), /65|AAAA|4141/);
   });
 
   test("a line is in its file when the call returns", () => {
