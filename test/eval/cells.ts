@@ -41,7 +41,7 @@ export const cells: readonly Cell[] = [
     law: SIZES,
     perSecond: 20,
     ...AMPLE,
-    warmSeconds: 60,
+    warmSeconds: 15,
     contestants: LARGE,
   },
   {

@@ -13,7 +13,7 @@ import { percentile, type RunFigures } from "./figures.ts";
 import type { LiveAnswer, LiveOrder } from "./live-load.ts";
 import type { Contestant } from "./strategies.ts";
 
-const PER_SECOND = 50;
+const PER_SECOND = 25;
 const RATE_BPS = 400_000;
 const WARM_MS = 15_000;
 const SAMPLE_MS = 500;
