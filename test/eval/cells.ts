@@ -41,7 +41,6 @@ export const cells: readonly Cell[] = [
     law: SIZES,
     perSecond: 20,
     ...AMPLE,
-    warmSeconds: 15,
     contestants: LARGE,
   },
   {
