@@ -11,9 +11,9 @@ import { RecentExtreme } from "./estimators/recent-extreme.ts";
 
 const FAST_MS = SECOND_MS;
 const SLOW_MS = MINUTE_MS;
-/** The lowest stock, and the longest key, are remembered for one to two of these. */
+/** The lowest stock, and the largest wishes, are remembered for one to two of these. */
 const LOWEST_STOCK_MS = 10 * SECOND_MS;
-const LONGEST_KEY_MS = 10 * MINUTE_MS;
+const LARGEST_MS = 10 * MINUTE_MS;
 /** From the need to the order: demand that comes within this time is planned for together. */
 export const REACTION_MS = 10;
 
@@ -28,8 +28,9 @@ export interface DemandEstimate {
   readonly largestWindowBytes: number;
   /** The least that lay ready behind a request, lately; undefined when there was none. */
   readonly lowestStockBytes: number | undefined;
-  /** 0 while nothing was asked for. */
+  /** Of the last minutes; 0 while nothing was asked for. */
   readonly longestKeyBytes: number;
+  readonly largestRequestBytes: number;
 }
 
 /** From the need of key to its use: reaction and relay. */
@@ -46,7 +47,8 @@ export class PoolEstimates {
   readonly #forecast: ForecastError;
   readonly #lead = new LeadTimeEstimate();
   readonly #lowestStock = new RecentExtreme(LOWEST_STOCK_MS, Math.min);
-  readonly #longestKey = new RecentExtreme(LONGEST_KEY_MS, Math.max);
+  readonly #longestKey = new RecentExtreme(LARGEST_MS, Math.max);
+  readonly #largestRequest = new RecentExtreme(LARGEST_MS, Math.max);
   readonly #misses: Record<MissCause, number> = { latency: 0, supply: 0 };
   #hits = 0;
   #waitingBytes = 0;
@@ -68,6 +70,7 @@ export class PoolEstimates {
     this.#dispersion.add(bytes, now);
     this.#window.add(bytes, now, this.leadTime.boundMs);
     this.#longestKey.add(sizeBytes, now);
+    this.#largestRequest.add(bytes, now);
   }
 
   hit(stockBytes: number, now: MonotonicMs): void {
@@ -114,6 +117,7 @@ export class PoolEstimates {
       largestWindowBytes: this.#window.bytes(now),
       lowestStockBytes: this.#lowestStock.value(now),
       longestKeyBytes: this.#longestKey.value(now) ?? 0,
+      largestRequestBytes: this.#largestRequest.value(now) ?? 0,
     };
   }
 

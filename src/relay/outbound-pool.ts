@@ -21,7 +21,7 @@ import { PoolSegments } from "./pool-segments.ts";
 const EXPIRY_GUARD_MS = MINUTE_MS;
 
 /** A rest too short for one key may serve shorter ones: so many segments stay open, then the shortest rest is a tail. */
-const OPEN_SEGMENTS_MAX = 4;
+const OPEN_SEGMENTS_MAX = 8;
 
 /**
  * Opening waits twice for the disk, and all requests wait with it. So the next segment is opened while the present one

@@ -3,7 +3,7 @@
  *
  * A request finds the pool empty when more is asked for within one lead time (from the need of key to its use at both ends)
  * than lies ready. So the stock aims at the demand of one lead time: the quantile of a Poisson law with the measured rate and
- * clumps, or some times the most that one lead time has seen, whichever is more.
+ * clumps; or the largest request of the last minutes, and twice the most that one lead time has seen beside it; whichever is more.
  *
  * probe: a request that had to wait although pad was there has shown that this is too little, so the stock doubles.
  * hold:  nothing was missed for a while. What was not touched for that while is too much, so the stock shrinks.
@@ -25,7 +25,7 @@ import {
 
 /** Which part of all requests may find too little stock, were demand as the estimates say. */
 const MISS_RATIO: Readonly<Record<Grade, number>> = { gold: 1e-4, silver: 1e-3, bronze: 1e-2 };
-/** What the largest window of late is multiplied by: the next may be larger, and relays be late together with it. */
+/** What else the largest window has seen is multiplied by this: the next may see more, and relays be late together with it. */
 const WINDOW_GUARD = 2;
 /** Without a miss for so long, or so many lead times, probing ends. */
 const HOLD_MS_MIN = 10 * SECOND_MS;
@@ -36,8 +36,9 @@ const SHRINK_PERIOD_MS = SECOND_MS;
 const SHRINK_PART = 1 / 4;
 /** Orders wait until they are worth about one part in so many of the stock: a relay for each key would cost more than the key. */
 const ORDERS_PER_TARGET = 8;
-/** A fast rate above this multiple of the slow one is a burst. */
+/** A fast rate above this multiple of the slow one, and of more than some clumps, is a burst. */
 const BURST_FACTOR = 2;
+const BURST_CLUMPS_PER_SECOND = 4;
 
 interface PoolMemory {
   readonly phase: "probe" | "hold";
@@ -99,16 +100,23 @@ function planFor(
 /** What the estimates call for, and by which of them. */
 function needOf(pool: PoolView): { readonly keys: number; readonly why: string; readonly burst: boolean } {
   const { keyBytes, grade, policy, demand, leadTime } = pool;
-  const { fastBytesPerSecond: fast, slowBytesPerSecond: slow } = demand;
-  const burst = fast > BURST_FACTOR * slow;
-  const seconds = leadTime.boundMs / SECOND_MS;
-  const meanKeys = (Math.max(fast, slow) * seconds) / keyBytes;
+  const burst = isBurst(pool);
+  const bytesPerSecond = burst ? demand.fastBytesPerSecond : demand.slowBytesPerSecond;
+  const meanKeys = (bytesPerSecond * leadTime.boundMs) / SECOND_MS / keyBytes;
   const byRate = Math.ceil(stockFor(meanKeys, demand.clumpBytes / keyBytes, MISS_RATIO[grade]));
-  const byWindow = Math.ceil((WINDOW_GUARD * demand.largestWindowBytes) / keyBytes);
+  // two of the largest requests within one lead time are rare, and a matter of the rate
+  const besideBytes = Math.max(0, demand.largestWindowBytes - demand.largestRequestBytes);
+  const byWindow = Math.ceil((demand.largestRequestBytes + WINDOW_GUARD * besideBytes) / keyBytes);
   const keys = Math.max(byRate, byWindow);
   if (keys <= policy.minKeys) return { keys: policy.minKeys, why: "the least that the policy allows", burst: false };
-  const why = byRate >= byWindow ? "for demand at its rate" : "for the most that one lead time asked for lately";
+  if (byRate >= byWindow) return { keys, why: "for demand at its rate", burst };
+  const why = besideBytes > 0 ? "for the most that one lead time asked for lately" : "for the largest request of late";
   return { keys, why, burst };
+}
+
+/** The last second stands out, and not by a request or two. */
+function isBurst({ demand: { fastBytesPerSecond: fast, slowBytesPerSecond: slow, clumpBytes } }: PoolView): boolean {
+  return fast > BURST_FACTOR * slow && fast > BURST_CLUMPS_PER_SECOND * clumpBytes;
 }
 
 function probe(pool: PoolView, memory: PoolMemory, now: MonotonicMs): PoolMemory {

@@ -78,6 +78,17 @@ describe("minimal-buffer", () => {
     assert.match(reason, /the most that one lead time asked for lately/);
   });
 
+  it("remembers the largest request for longer than the rate of requests", () => {
+    const pool = new Planned();
+    const { targetKeys, reason } = pool.plan(
+      pool.demand({ largestRequestBytes: 100 * KEY, largestWindowBytes: 3 * KEY }),
+    );
+    assert.equal(targetKeys, 100);
+    const beside = pool.plan(pool.demand({ largestWindowBytes: 103 * KEY }));
+    assert.equal(beside.targetKeys, 106, "and twice what came beside it");
+    assert.match(reason, /the largest request of late/);
+  });
+
   it("orders what is missing, not what is under way, and with it what requests wait for", () => {
     const pool = new Planned(poolView({ demand: { ...NO_DEMAND, largestWindowBytes: 8 * KEY } }));
     assert.equal(pool.plan({ stockBytes: 4 * KEY, inFlightBytes: 8 * KEY }).orderBytes, 4 * KEY);
@@ -151,6 +162,8 @@ describe("minimal-buffer", () => {
     const plan = pool.plan(pool.demand({ ...keysPerSecond(1), fastBytesPerSecond: 100 * KEY }));
     assert.ok(plan.targetKeys >= 20, `${plan.targetKeys} keys for ten in a lead time`);
     assert.match(plan.reason, /a burst/);
+    const clumped = { ...keysPerSecond(1), clumpBytes: 30 * KEY, fastBytesPerSecond: 100 * KEY };
+    assert.doesNotMatch(new Planned().plan(pool.demand(clumped)).reason, /a burst/, "three requests are none");
   });
 
   it("plans for each pool by itself", () => {

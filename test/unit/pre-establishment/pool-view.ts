@@ -11,6 +11,7 @@ export const NO_DEMAND: DemandEstimate = {
   largestWindowBytes: 0,
   lowestStockBytes: undefined,
   longestKeyBytes: 0,
+  largestRequestBytes: 0,
 };
 
 export const poolView = (change: Partial<PoolView> = {}): PoolView => ({

@@ -47,6 +47,7 @@ describe("every strategy", () => {
         largestWindowBytes: fc.nat(20_000),
         lowestStockBytes: fc.option(fc.nat(10_000), { nil: undefined }),
         longestKeyBytes: fc.nat(512),
+        largestRequestBytes: fc.nat(20_000),
       }),
       leadTime: fc.nat(5_000).map((boundMs) => ({ meanMs: boundMs / 2, boundMs })),
       marks: fc.record({ lowKeys: fc.nat(1000), more: fc.nat(1000), minKeys: fc.nat(100), further: fc.nat(1000) }),

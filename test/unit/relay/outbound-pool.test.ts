@@ -76,14 +76,14 @@ describe("the initiator's end of a pool", () => {
   });
 
   it("keeps some rests open, and counts the shortest as a tail when they become too many", async () => {
-    const lengths = [50, 44, 46, 48, 52, 54];
+    const lengths = [50, 44, 46, 48, 52, 54, 56, 58, 60, 62];
     const { pool, vault } = await open(lengths);
     for (const _ of lengths) await pool.allocate(1, 40);
     assert.equal(vault.ledger.balances(pool.ledger).tails, 4 + 6);
-    assert.equal(pool.stockBytes, 10 + 8 + 12 + 14);
+    assert.equal(pool.stockBytes, 10 + 8 + 12 + 14 + 16 + 18 + 20 + 22);
     assert.equal(
       pool.liveRuns().reduce((sum, { count }) => sum + count, 0),
-      4,
+      8,
     );
   });
 
