@@ -8,7 +8,8 @@ import { openNetworkOf, type Network } from "../test/e2e/network.ts";
 import type { NetworkOptions, NetworkShape } from "../test/e2e/network-plan.ts";
 import type { LoadSae, LoadSetup } from "./load/load-protocol.ts";
 import { LoadProcess } from "./load/load-process.ts";
-import { memoryOf, processorSeconds } from "./process-cost.ts";
+import { MemoryWatch } from "./memory-watch.ts";
+import { processorSeconds } from "./process-cost.ts";
 import type { BenchOptions, FigureBook } from "./scenario.ts";
 
 const MB = 1e6;
@@ -73,6 +74,7 @@ export async function inNetwork(
   const network = await openNetworkOf(shape, { ...networkOptions, nodeJsOptions });
   const loads: LoadProcess[] = [];
   const pids = (): number[] => shape.nodes.map((node) => network.node(node).process.pid);
+  const memory = new MemoryWatch(pids);
   const spent = (): number => pids().reduce((sum, pid) => sum + processorSeconds(pid), 0);
   try {
     await measure({
@@ -88,14 +90,12 @@ export async function inNetwork(
         await until("the daemons are at rest", () => isIdle(spent), { seconds: REST_SECONDS_MAX });
       },
       noteMemory(book) {
-        const memories = pids().map(memoryOf);
-        const most = (bytes: readonly number[]): number => Math.max(...bytes) / MB;
-        const peak = most(memories.map(({ peakBytes }) => peakBytes));
-        book.note("memory of a daemon, at most", "MB", peak, { atMost: MEMORY_MB_MAX });
-        book.note("of it at the end, without mapped files", "MB", most(memories.map(({ ownBytes }) => ownBytes)));
+        book.note("memory of a daemon, at most", "MB", memory.ownBytes / MB, { atMost: MEMORY_MB_MAX });
+        book.note("and with pages of LevelDB's files", "MB", memory.residentBytes / MB);
       },
     });
   } finally {
+    memory.end();
     for (const load of loads) await load.end();
     // A profile is written at an orderly end.
     if (profileFolder !== undefined) for (const node of shape.nodes) await network.node(node).process.end("SIGTERM");

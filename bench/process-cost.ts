@@ -14,14 +14,19 @@ export function processorSeconds(pid: number): number {
 }
 
 export interface ProcessMemory {
-  /** The most that it has had since it started, with the pages of files that it reads by mapping: its program, LevelDB's tables. */
-  readonly peakBytes: number;
-  /** What it has now without these: heap, buffers, caches. */
+  /** Heap, buffers, stacks, the program and its libraries: all that is resident, but for LevelDB's files. */
   readonly ownBytes: number;
+  /** Pages of LevelDB's files that it reads by mapping: of the system's page cache, which takes them back when it needs them. */
+  readonly storeBytes: number;
 }
 
 export function memoryOf(pid: number): ProcessMemory {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  const bytes = (name: string): number => KIB * Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]);
-  return { peakBytes: bytes("VmHWM"), ownBytes: bytes("RssAnon") };
+  const memory = { ownBytes: 0, storeBytes: 0 };
+  let kind: keyof ProcessMemory = "ownBytes";
+  for (const line of readFileSync(`/proc/${pid}/smaps`, "utf8").split("\n")) {
+    const resident = /^Rss:\s+(\d+) kB$/.exec(line);
+    if (resident !== null) memory[kind] += KIB * Number(resident[1]);
+    else if (/^[0-9a-f]+-[0-9a-f]+ /.test(line)) kind = /\.ldb( \(deleted\))?$/.test(line) ? "storeBytes" : "ownBytes";
+  }
+  return memory;
 }

@@ -1,7 +1,7 @@
 /** A process of the demo: started, watched, started again when it dies by itself, stopped on request, ended with the demo. */
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
-
+import { LAUNCH_ENVIRONMENT, LAUNCH_OPTIONS } from "../daemon/launch-options.ts";
 import type { Clock } from "../runtime/clock.ts";
 
 export interface ChildProgram {
@@ -28,8 +28,8 @@ const ENDING_MS_MAX = 7_000;
 const LOG_LINES_SHOWN = 8;
 
 const END_WITH_PARENT = import.meta.resolve("./end-with-parent.ts");
-// Without --disable-sigusr1, a SIGUSR1 opens the inspector, and with it a door to the keys in memory.
-const NODE_OPTIONS = ["--disable-sigusr1", "--import", END_WITH_PARENT];
+const NODE_OPTIONS = [...LAUNCH_OPTIONS, "--import", END_WITH_PARENT];
+const ENVIRONMENT = { ...LAUNCH_ENVIRONMENT, ...process.env };
 
 /** A process of the demo could not begin; the message says which, why, and where its log is. */
 export class StartFailure extends Error {
@@ -137,7 +137,8 @@ export class DemoChild {
     const log = openSync(logFile, "a", 0o600);
     const stdio: StdioOptions = ["pipe", printsReady ? "pipe" : log, log];
     // A group of its own: Ctrl-C at the terminal is for the demo, which then ends everybody in order.
-    const child = spawn(process.execPath, [...NODE_OPTIONS, entry, ...words], { stdio, detached: true });
+    const options = { env: ENVIRONMENT, stdio, detached: true } as const;
+    const child = spawn(process.execPath, [...NODE_OPTIONS, entry, ...words], options);
     closeSync(log);
     this.#running = child;
     this.#startedAt = this.#clock.monotonic();

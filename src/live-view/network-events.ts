@@ -99,8 +99,7 @@ function discardsSince(before: NodeStatus, after: NodeStatus): readonly string[]
 function happeningsOfLink(before: ViewedLink | undefined, after: ViewedLink): readonly Happening[] {
   const { id, condition, why } = after;
   if (before === undefined || condition === "node down") return [];
-  const wasBad = isBad(before) && before.condition !== "node down";
-  if (!isBad(after)) return wasBad ? [{ sentence: `link ${id} is up`, tone: "good" }] : [];
+  if (!isBad(after)) return isBad(before) ? [{ sentence: `link ${id} is up`, tone: "good" }] : [];
   if (before.condition === condition) return [];
   return [{ sentence: `link ${id}: ${condition}${why === undefined ? "" : `, ${why}`}`, tone: "bad" }];
 }

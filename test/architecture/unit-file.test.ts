@@ -1,13 +1,14 @@
 /** The unit file, by systemd's own judgement, and against the daemon that it starts. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 
 import { EXIT } from "../../src/daemon/exit-codes.ts";
-import { INSTALLED, nodeFlags, REPOSITORY, unitWords } from "../fakes/unit-file.ts";
+import { LAUNCH_ENVIRONMENT, LAUNCH_OPTIONS } from "../../src/daemon/launch-options.ts";
+import { INSTALLED, nodeEnvironment, nodeFlags, REPOSITORY, unitWords } from "../fakes/unit-file.ts";
 
 const SYSTEMD = join(REPOSITORY, "systemd");
 const EXPOSURE_MAX_TENTHS = 17;
@@ -53,6 +54,18 @@ test("every path of the clone that the unit names is there", () => {
   const paths = named.map((word) => word.replace(/^(-|file:\/\/)/, "")).filter((word) => word.startsWith(INSTALLED));
   assert.ok(paths.length >= 5);
   for (const path of paths) assert.ok(existsSync(path.replace(INSTALLED, REPOSITORY)), path);
+});
+
+test("the unit and bin/qkdnd start a daemon with the options and the environment that tests and the demo start one with", () => {
+  const launched = readFileSync(join(REPOSITORY, "scripts/launch"), "utf8");
+  for (const option of LAUNCH_OPTIONS) {
+    assert.ok(nodeFlags.includes(option), `systemd/qkdnd.service has no ${option}`);
+    assert.ok(launched.includes(` ${option} `), `scripts/launch has no ${option}`);
+  }
+  for (const [name, value] of Object.entries(LAUNCH_ENVIRONMENT)) {
+    assert.equal(nodeEnvironment[name], value);
+    assert.ok(launched.includes(`export ${name}="\${${name}:-${value}}"`), `scripts/launch does not set ${name}`);
+  }
 });
 
 test("Node.js knows the options, and no inspector opens", () => {

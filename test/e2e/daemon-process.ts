@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { LAUNCH_ENVIRONMENT, LAUNCH_OPTIONS } from "../../src/daemon/launch-options.ts";
 
 export interface Ended {
   readonly code: number | null;
@@ -42,8 +43,8 @@ export class DaemonProcess {
   constructor({ name, words, environment, logFile }: ProcessParts) {
     this.name = name;
     this.logFile = logFile;
-    this.#words = words;
-    this.#environment = { ...process.env, ...environment };
+    this.#words = [...LAUNCH_OPTIONS, ...words];
+    this.#environment = { ...LAUNCH_ENVIRONMENT, ...process.env, ...environment };
   }
 
   get running(): boolean {

@@ -122,7 +122,7 @@ describe("events", () => {
         viewedRing({ absent: { bonn: "stopped" } }),
         viewedRing(),
       ),
-      ["bonn does not answer: stopped", "bonn answers again"],
+      ["bonn does not answer: stopped", "bonn answers again", "link aachen--bonn is up", "link bonn--celle is up"],
     );
     const young = viewedRing({ status: (status) => (status.node === "essen" ? { ...status, uptimeMs: 5 } : status) });
     assert.deepEqual(eventsAfter(viewedRing(), young), ["essen was started again"]);

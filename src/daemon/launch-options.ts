@@ -1,0 +1,12 @@
+/** How Node.js is started for a daemon, by whatever starts one: `scripts/launch` and `systemd/qkdnd.service` say the same. */
+
+export const LAUNCH_OPTIONS = [
+  // without it, a SIGUSR1 opens the inspector, and with it a door to the keys in memory
+  "--disable-sigusr1",
+  "--max-semi-space-size=2",
+  // V8's four helpers, all at once, take both cores of a small host from whoever waits for a key
+  "--v8-pool-size=1",
+] as const;
+
+/** An arena for each thread would keep 20 MB more; with a single one, threads wait for each other. */
+export const LAUNCH_ENVIRONMENT = { MALLOC_ARENA_MAX: "2" } as const;
