@@ -1,7 +1,7 @@
 /** A process of the demo: started, watched, started again when it dies by itself, stopped on request, ended with the demo. */
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
-import { LAUNCH_ENVIRONMENT, LAUNCH_OPTIONS } from "../daemon/launch-options.ts";
+import { LAUNCH_ENVIRONMENT, LAUNCH_OPTIONS } from "../io/launch-options.ts";
 import type { Clock } from "../runtime/clock.ts";
 
 export interface ChildProgram {

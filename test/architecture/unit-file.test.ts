@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 
 import { EXIT } from "../../src/daemon/exit-codes.ts";
-import { LAUNCH_ENVIRONMENT, LAUNCH_OPTIONS } from "../../src/daemon/launch-options.ts";
+import { LAUNCH_ENVIRONMENT, LAUNCH_OPTIONS } from "../../src/io/launch-options.ts";
 import { INSTALLED, nodeEnvironment, nodeFlags, REPOSITORY, unitWords } from "../fakes/unit-file.ts";
 
 const SYSTEMD = join(REPOSITORY, "systemd");

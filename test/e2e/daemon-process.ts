@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { LAUNCH_ENVIRONMENT, LAUNCH_OPTIONS } from "../../src/daemon/launch-options.ts";
+import { LAUNCH_ENVIRONMENT, LAUNCH_OPTIONS } from "../../src/io/launch-options.ts";
 
 export interface Ended {
   readonly code: number | null;
