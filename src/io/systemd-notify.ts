@@ -28,7 +28,8 @@ const STATUS_CHARACTERS_MAX = 500;
 
 /** @returns undefined when no service manager listens */
 export function findSystemdNotify(environment: Environment, log: Logger): SystemdNotify | undefined {
-  const descriptor = Number(environment["QKDND_NOTIFY_FD"] ?? Number.NaN);
+  const named = environment["QKDND_NOTIFY_FD"] ?? "";
+  const descriptor = /^\d+$/.test(named) ? Number(named) : Number.NaN;
   if (!Number.isInteger(descriptor)) {
     if (environment["NOTIFY_SOCKET"] !== undefined) {
       log.warn("the service manager waits for a word that cannot be given", {

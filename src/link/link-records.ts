@@ -18,7 +18,7 @@ export interface ChunkRecord {
  * A segment of which this end holds its copy, not yet opened.
  *
  * proposed: at the leader, sent or about to be; repeated byte for byte until it is answered.
- * agreed: proven equal. At the follower `answer` is the tag that it answered with.
+ * agreed: proven equal. At the follower `tag` is the one that it answered with.
  */
 export interface SegmentRecord {
   readonly phase: "proposed" | "agreed";

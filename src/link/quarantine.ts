@@ -27,11 +27,6 @@ export class Quarantine {
     return this.#bytes;
   }
 
-  /** How many keys there are. */
-  get size(): number {
-    return this.#ids.idCount;
-  }
-
   add(chunk: ChunkRecord): void {
     this.#chunks.set(chunk.chunk, chunk);
     for (const span of spansOf(chunk)) this.#ids.add(span, span);

@@ -19,14 +19,6 @@ export type ErrorCode =
   | "DEADLINE" // the time allowed is over
   | "CANCELLED"; // the scope closed
 
-const RETRYABLE: ReadonlySet<ErrorCode> = new Set([
-  "DEVICE_LOST",
-  "PEER_UNREACHABLE",
-  "KEY_SHORTAGE",
-  "DEADLINE",
-  "STORE_LOCKED",
-]);
-
 /** Facts that may be shown to anyone who sees the error; never key material. */
 export type ErrorFacts = Readonly<Record<string, string | number | boolean | readonly string[]>>;
 
@@ -39,11 +31,6 @@ export class QkdError extends Error {
     this.name = "QkdError";
     this.code = code;
     this.facts = facts;
-  }
-
-  /** True where the same request may succeed later without anybody changing anything. */
-  get worthRetrying(): boolean {
-    return RETRYABLE.has(this.code);
   }
 }
 

@@ -18,12 +18,7 @@ export interface KnownPart<Value> extends QkdKeyRun {
 export class IdRanges<Value> {
   /** For each stem the ranges in order, disjoint. */
   readonly #stems = new Map<string, Range<Value>[]>();
-  #idCount = 0;
   #rangeCount = 0;
-
-  get idCount(): number {
-    return this.#idCount;
-  }
 
   /** What memory depends on. */
   get rangeCount(): number {
@@ -60,7 +55,6 @@ export class IdRanges<Value> {
     const rests: Range<Value>[] = [];
     for (; end < ranges.length && ranges[end]!.from < to; end++) {
       const range = ranges[end]!;
-      this.#idCount -= Math.min(to, range.to) - Math.max(from, range.from);
       if (range.from < from) rests.push({ ...range, to: from });
       if (range.to > to) rests.push({ ...range, first: idAfter(range.first, to - range.from)!, from: to });
     }
@@ -104,7 +98,7 @@ export class IdRanges<Value> {
 
   clear(): void {
     this.#stems.clear();
-    this.#idCount = this.#rangeCount = 0;
+    this.#rangeCount = 0;
   }
 
   /** None of them is there. Neighbours of the same value become one range. */
@@ -127,7 +121,6 @@ export class IdRanges<Value> {
     const replaced = (joinsBefore ? 1 : 0) + (joinsAfter ? 1 : 0);
     ranges.splice(joinsBefore ? at - 1 : at, replaced, joined);
     this.#rangeCount += 1 - replaced;
-    this.#idCount += count;
   }
 }
 

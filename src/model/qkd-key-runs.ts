@@ -31,13 +31,6 @@ export function idAfter(id: QkdKeyId, steps: number): QkdKeyId | undefined {
   return (id.slice(0, -digits) + counter.toString(16).padStart(digits, "0")) as QkdKeyId;
 }
 
-/** The same ids in the same order, neighbours joined. */
-export function runsOf(ids: Iterable<QkdKeyId>): QkdKeyRun[] {
-  const singles: QkdKeyRun[] = [];
-  for (const first of ids) singles.push({ first, count: 1 });
-  return joinedRuns(singles);
-}
-
 /** The same ids in the same order, as few runs as can be. */
 export function joinedRuns(runs: Iterable<QkdKeyRun>): QkdKeyRun[] {
   const joined: { first: QkdKeyId; count: number }[] = [];

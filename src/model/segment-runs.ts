@@ -1,5 +1,5 @@
 /** Lists of segment names as runs of consecutive numbers of one epoch. */
-import { segmentEpoch, segmentName, segmentNumber, type SegmentName } from "./ids.ts";
+import { segmentEpoch, segmentNumber, type SegmentName } from "./ids.ts";
 
 export interface SegmentRun {
   readonly first: SegmentName;
@@ -35,15 +35,4 @@ export function lookupIn(runs: readonly SegmentRun[]): (name: SegmentName) => bo
     if (run === undefined || segmentEpoch(run.first) !== segmentEpoch(name)) return false;
     return segmentNumber(name) < segmentNumber(run.first) + run.count;
   };
-}
-
-/** The names, at most `max` of them. */
-export function segmentsOfRuns(runs: readonly SegmentRun[], max: number): SegmentName[] {
-  const names: SegmentName[] = [];
-  for (const { first, count } of runs) {
-    for (let i = 0; i < count && names.length < max; i++) {
-      names.push(segmentName(segmentEpoch(first), segmentNumber(first) + i));
-    }
-  }
-  return names;
 }

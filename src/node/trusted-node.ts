@@ -76,7 +76,7 @@ export async function openTrustedNode(config: NodeConfig, ports: NodePorts, scop
   if (orphans > 0) ports.log.info("data keys that no record names were destroyed", { dataKeys: orphans });
   node.spawnAll(scope);
   await ports.transport.serve((session) => node.accept(session), scope);
-  ports.log.info("node open", { node: config.node, epoch: vault.epoch, incarnation: node.incarnation });
+  ports.log.info("node open", { epoch: vault.epoch, incarnation: node.incarnation });
   return node;
 }
 
@@ -177,17 +177,18 @@ class OpenNode implements TrustedNode {
       this.#config.policy;
     const link = this.#firstLink(target);
     const estimates = this.#demand.of(pool.id);
+    const demand = estimates.demand(this.#ports.clock.monotonic());
     return {
       target,
       keyClass,
       grade: gradeOf(policy, keyClass),
       policy,
-      stockBytes: pool.stockBytes,
+      stockBytes: pool.stockBytesFor(demand.longestKeyBytes),
       inFlightBytes: this.relay.inFlightBytes(target, keyClass),
       waitingBytes: estimates.waitingBytes,
       keyBytes: this.#config.supply.keySizeDefaultBits / BITS_PER_BYTE,
       reachableBytes: link === undefined ? 0 : this.#reservations.freeBytes(link, "refill"),
-      demand: estimates.demand(this.#ports.clock.monotonic()),
+      demand,
       leadTime: estimates.leadTime,
       misses: estimates.misses,
     };

@@ -31,6 +31,7 @@ export interface PoolView {
   readonly policy: PoolPolicy;
   /** Of the SAEs' usual key size. */
   readonly keyBytes: number;
+  /** In segments that hold the longest key asked for lately: what is shorter would never serve it. */
   readonly stockBytes: number;
   readonly inFlightBytes: number;
   /** What requests that wait now have asked for: so much of stock and flight is theirs. */

@@ -86,6 +86,12 @@ export class OutboundPool {
     return this.#segments.stockBytes + this.#open.reduce((sum, open) => sum + restOf(open), 0);
   }
 
+  /** As much of the stock as lies in pieces that hold a key of `keyBytes`: what is shorter never serves one. */
+  stockBytesFor(keyBytes: number): number {
+    const open = this.#open.filter((piece) => restOf(piece) >= keyBytes);
+    return this.#segments.bytesFor(keyBytes) + open.reduce((sum, piece) => sum + restOf(piece), 0);
+  }
+
   /**
    * Whole keys of `sizeBytes` that could be allocated now. A key does not span segments.
    *

@@ -30,7 +30,7 @@ interface Reservation {
 /** Who lacks pad is seldom alone. */
 const MISSING_TWICE = 2;
 
-type ReservedLink = Pick<QkdLink, "padBytesAvailable" | "up">;
+type ReservedLink = Pick<QkdLink, "padBytesAvailable">;
 
 export class PadReservations {
   readonly #clock: Clock;

@@ -31,6 +31,8 @@ export class PoolSegments {
   readonly #secrets = new Map<number, IdSecretRecord>();
   /** How many `usedPrefix` records a segment has. */
   readonly #additions = new Map<SegmentName, number>();
+  /** Segments by length: there are few lengths. */
+  readonly #counts = new Map<number, number>();
   #bytes = 0;
 
   constructor(id: PoolId, vault: KeyVault) {
@@ -42,6 +44,13 @@ export class PoolSegments {
   /** Unopened (outbound) or not wholly used (inbound), in bytes. */
   get stockBytes(): number {
     return this.#bytes;
+  }
+
+  /** Of segments that hold a key of `keyBytes`, in bytes. */
+  bytesFor(keyBytes: number): number {
+    let bytes = 0;
+    for (const [length, count] of this.#counts) if (length >= keyBytes) bytes += length * count;
+    return bytes;
   }
 
   get count(): number {
@@ -122,7 +131,7 @@ export class PoolSegments {
     const sealed = transaction.seal([bytes]);
     const record: PoolSegmentRecord = { ...sealed, ...about, used: [] };
     this.#segments.set(name, record);
-    this.#bytes += record.lengthBytes;
+    this.#count(record, 1);
     transaction.put(poolSegmentPrefix(this.id) + name, record as unknown as RecordValue);
     transaction.move({ owner: this.ledger, from: "received", to: "stock", bytes: record.lengthBytes });
   }
@@ -151,7 +160,7 @@ export class PoolSegments {
     const record = this.#segments.get(name);
     assert(record !== undefined, `segment ${name} of pool ${this.ledger} is not held`);
     this.#segments.delete(name);
-    this.#bytes -= record.lengthBytes;
+    this.#count(record, -1);
     this.#deleteAdditions(transaction, name);
     transaction.delete(poolSegmentPrefix(this.id) + name).destroy([record.chunk]);
     transaction.move({ owner: this.ledger, from: "stock", to, bytes: record.lengthBytes - usedBytes(record) });
@@ -189,7 +198,7 @@ export class PoolSegments {
       const found = value as unknown as PoolSegmentRecord;
       const record = { ...found, used: [...found.used, ...(additions.get(segment) ?? [])] };
       this.#segments.set(segment, record);
-      this.#bytes += record.lengthBytes;
+      this.#count(record, 1);
       const readable = this.vault.claim(record.chunk) && this.#secrets.has(segmentEpoch(segment));
       if (!readable) this.destroy(transaction, segment, "burned");
     }
@@ -199,6 +208,13 @@ export class PoolSegments {
     const unused = this.entries().reduce((sum, [, record]) => sum + record.lengthBytes - usedBytes(record), 0);
     const { stock } = this.vault.ledger.balances(this.ledger);
     assert(stock === unused, `pool ${this.ledger}: ${unused} bytes are held, the ledger says ${stock}`);
+  }
+
+  #count({ lengthBytes }: PoolSegmentRecord, change: 1 | -1): void {
+    this.#bytes += change * lengthBytes;
+    const count = (this.#counts.get(lengthBytes) ?? 0) + change;
+    if (count === 0) this.#counts.delete(lengthBytes);
+    else this.#counts.set(lengthBytes, count);
   }
 
   async #recoverAdditions(): Promise<ReadonlyMap<SegmentName, readonly number[]>> {

@@ -206,27 +206,32 @@ export class RelayHop {
   #arrived(passage: Passage, payload: KeyMaterial): void {
     const { log } = this.#parts;
     passage.cancelDeadline();
-    this.#store(passage, payload)
+    void this.#store(passage, payload)
       .catch((failure: unknown) => {
         if (!isQkdError(failure)) throw failure;
         log.warn("an arrived relay was not stored", { reason: failure.message });
+        return "not-stored" as const;
       })
-      .finally(() => this.#end(passage, "established"));
+      .then((result) => this.#end(passage, result));
   }
 
   /** The destination is durable before it proves. */
-  async #store({ plan, planBytes, from, relay }: Passage, payload: KeyMaterial): Promise<void> {
+  async #store(
+    { plan, planBytes, from, relay }: Passage,
+    payload: KeyMaterial,
+  ): Promise<"established" | "repeated" | "overtaken"> {
     const { pools, clock, incarnation } = this.#parts;
     const pool = pools.inboundPool(plan.origin, plan.keyClass)!;
     const proof = payload.expose((bytes) => relayProof(planBytes, bytes));
     const provenance = { origin: plan.origin, route: plan.route, establishedAt: clock.wall() };
-    if (plan.segments.some(({ name }) => pool.has(name))) return; // a second relay under names that the first brought
-    if (plan.carriesIdSecret && !pool.takesSecretOf(plan.segments[0]!.name)) return; // a later one was faster
+    if (plan.segments.some(({ name }) => pool.has(name))) return "repeated"; // a second relay under names that the first brought
+    if (plan.carriesIdSecret && !pool.takesSecretOf(plan.segments[0]!.name)) return "overtaken"; // a later one was faster
     await payload.expose((bytes) => pool.add({ ...splitPayload(plan, bytes), provenance }));
     if (plan.live !== undefined) {
       pool.told([...plan.live, ...plan.segments.map(({ name }) => ({ first: name, count: 1 }))]);
     }
     from.send({ kind: "relay-answer", relay, outcome: { kind: "established", proof, incarnation } });
+    return "established";
   }
 
   /** A frame that could not be opened: its header is not proven, so it is good for a refusal only. */

@@ -30,7 +30,6 @@ describe("what is known of ids", () => {
             ranges.remove(ids);
           }
         }
-        assert.equal(ranges.idCount, single.size);
         for (const id of idsOf([asked])) assert.equal(ranges.get(id), single.get(id));
         const held = [...idsOf([asked])].filter((id) => single.has(id));
         assert.deepEqual([...idsOf(ranges.parts(asked))], held);
@@ -46,6 +45,6 @@ describe("what is known of ids", () => {
   it("takes one entry for keys that follow each other, however they came", () => {
     const ranges = new IdRanges<string>();
     for (let from = 0; from < 10_000; from += 10) ranges.add({ first: idAt("aa", from), count: 10 }, "same");
-    assert.deepEqual([ranges.rangeCount, ranges.idCount], [1, 10_000]);
+    assert.equal(ranges.rangeCount, 1);
   });
 });

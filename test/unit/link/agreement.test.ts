@@ -5,8 +5,7 @@ import { Proposer } from "../../../src/link/proposer.ts";
 import { ProposalAnswerer } from "../../../src/link/proposal-answerer.ts";
 import type { Agreement, Proposal } from "../../../src/peer/peer-messages.ts";
 import { Bell } from "../../../src/runtime/bell.ts";
-import { runsOf } from "../../../src/model/qkd-key-runs.ts";
-import { heldIds, LEDGER, moduleKeys, openLinkEnd, store, type LinkEndBench } from "./link-bench.ts";
+import { heldIds, heldRuns, LEDGER, moduleKeys, openLinkEnd, store, type LinkEndBench } from "./link-bench.ts";
 
 const LIMITS = { segmentBytes: 4096, missingKeyWaitMs: 0 };
 const nobody = new AbortController().signal;
@@ -29,7 +28,7 @@ async function openEnds(): Promise<Ends> {
   );
   const answerer = new ProposalAnswerer(follower.parts, new Bell(), () => undefined);
   const announce = (): void => {
-    proposer.inventory({ kind: "inventory", runs: runsOf(heldIds(follower)) });
+    proposer.inventory({ kind: "inventory", runs: heldRuns(follower) });
   };
   return { leader, follower, proposer, answerer, announce };
 }
@@ -100,7 +99,7 @@ describe("agreement on a segment", () => {
     assert.equal(await settle(ends, proposalOf(ends)), "mismatch");
     for (const end of [ends.leader, ends.follower]) {
       assert.equal(end.vault.ledger.balances(LEDGER).discarded, 4096);
-      assert.equal(end.stock.quarantine.size, 0);
+      assert.equal(end.stock.quarantine.bytes, 0);
     }
     assert.match(ends.follower.parts.troubles.sentences().join(), /different bits/);
   });
@@ -200,7 +199,7 @@ describe("agreement on a segment", () => {
       assert.deepEqual([message.reason, message.missing], ["stale", []]);
     }
     assert.deepEqual(ends.follower.vault.ledger.balances(LEDGER), balances);
-    assert.equal(ends.follower.stock.quarantine.size, 64);
+    assert.equal(heldIds(ends.follower).length, 64);
     assert.equal(await settle(ends, proposal), "agreed", "the same name, honestly, is not stale");
   });
 

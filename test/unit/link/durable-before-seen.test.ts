@@ -6,10 +6,9 @@ import { OutboundPads } from "../../../src/link/outbound-pads.ts";
 import { ProposalAnswerer } from "../../../src/link/proposal-answerer.ts";
 import { Proposer } from "../../../src/link/proposer.ts";
 import { openingTag } from "../../../src/link/segment-tags.ts";
-import { runsOf } from "../../../src/model/qkd-key-runs.ts";
 import type { Proposal } from "../../../src/peer/peer-messages.ts";
 import { Bell } from "../../../src/runtime/bell.ts";
-import { agree, heldIds, LINK, moduleKeys, openLinkEnd, store } from "./link-bench.ts";
+import { agree, heldRuns, LINK, moduleKeys, openLinkEnd, store } from "./link-bench.ts";
 
 const limits = { segmentBytes: 4096, missingKeyWaitMs: 0, openAhead: 1 };
 
@@ -31,7 +30,7 @@ async function openReadingFollower() {
     () => 0.5,
     () => undefined,
   );
-  proposer.inventory({ kind: "inventory", runs: runsOf(heldIds(follower)) });
+  proposer.inventory({ kind: "inventory", runs: heldRuns(follower) });
   // those that are read from the leader's disk are proposed one by one
   for (let did = true; did;) did = await proposer.propose();
   const proposals = leader.sent.splice(0).filter((message): message is Proposal => message.kind === "proposal");

@@ -8,7 +8,7 @@ import type { KeySpan } from "../../../src/link/quarantine.ts";
 import { TroubleLog } from "../../../src/link/trouble-log.ts";
 import { linkIdBetween, segmentName, type NodeId, type QkdKeyId, type SegmentName } from "../../../src/model/ids.ts";
 import { KeyMaterial } from "../../../src/model/key-material.ts";
-import { idsOf } from "../../../src/model/qkd-key-runs.ts";
+import { idsOf, joinedRuns, type QkdKeyRun } from "../../../src/model/qkd-key-runs.ts";
 import type { PeerMessage } from "../../../src/peer/peer-messages.ts";
 import type { KeyVault } from "../../../src/store/key-vault.ts";
 import { createMemoryMetrics, type MemoryMetrics } from "../../fakes/memory-metrics.ts";
@@ -95,6 +95,10 @@ export function find({ stock }: LinkEndBench, ids: readonly QkdKeyId[]): KeySpan
 /** What lies in quarantine, in the order in which it came. */
 export function heldIds({ stock }: LinkEndBench): QkdKeyId[] {
   return [...idsOf([...stock.quarantine.chunks()].flatMap(({ keys }) => keys))];
+}
+
+export function heldRuns({ stock }: LinkEndBench): QkdKeyRun[] {
+  return joinedRuns([...stock.quarantine.chunks()].flatMap(({ keys }) => keys));
 }
 
 /** A segment that both ends hold as agreed. */

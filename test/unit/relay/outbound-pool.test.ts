@@ -39,6 +39,15 @@ describe("the initiator's end of a pool", () => {
     assert.equal((await pool.allocate(5, 32))?.length, 5);
   });
 
+  it("counts as stock for a key only what is long enough for it: a pool full of shorter segments is ordered anew", async () => {
+    const { pool } = await open([64, 64, 512]);
+    assert.deepEqual([pool.stockBytesFor(0), pool.stockBytesFor(64), pool.stockBytesFor(65)], [640, 640, 512]);
+    await pool.allocate(1, 500);
+    assert.deepEqual([pool.stockBytes, pool.stockBytesFor(12), pool.stockBytesFor(13)], [140, 140, 128]);
+    await pool.allocate(2, 64);
+    assert.equal(pool.stockBytesFor(13), 0, "a rest is no stock for a key that is longer");
+  });
+
   it("no byte is in two keys, under any sequence of requests, and the ledger adds up", async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -27,6 +27,7 @@ async function openHop(inboundPoolBytesMax = 1_000_000) {
     inboundPool: (remote, keyClass) => (remote === "a" && keyClass === "default" ? inbound : undefined),
   };
   const reservations = new PadReservations(store.clock, () => undefined);
+  const metrics = createMemoryMetrics();
   const hop = new RelayHop({
     self: node("b"),
     incarnation: "00000000000000b1" as Incarnation,
@@ -35,10 +36,10 @@ async function openHop(inboundPoolBytesMax = 1_000_000) {
     reservations,
     clock: store.clock,
     log: createRecordingLogger(),
-    metrics: createRelayMetrics(createMemoryMetrics()),
+    metrics: createRelayMetrics(metrics),
     inboundPoolBytesMax,
   });
-  return { hop, a, c, store, inbound };
+  return { hop, a, c, store, inbound, metrics };
 }
 
 /** The bench's wall clock begins at 0. */
@@ -209,7 +210,7 @@ describe("the destination of a relay", () => {
   });
 
   it("keeps the id secret of a later founding relay when an earlier one comes after it", async () => {
-    const { hop, a, inbound } = await openHop();
+    const { hop, a, inbound, metrics } = await openHop();
     const founding = (number: number): RelayPlan => ({
       ...here,
       segments: [{ ...here.segments[0]!, name: segmentName(5, number) }],
@@ -225,6 +226,8 @@ describe("the destination of a relay", () => {
     hop.frame(a.link, frameOf(founding(1), { relay: relay("c") }));
     assert.deepEqual(answersOf(a), ["established", "not-admitted at b"]);
     assert.ok(secret !== undefined && inbound.idSecretName(5) === secret);
+    const counted = (result: string): number => metrics.value("qkdn_relay_total", "destination", result, "1");
+    assert.deepEqual([counted("established"), counted("overtaken")], [1, 1], "what was not stored is not established");
   });
 
   it("is busy when the pool is full", async () => {
