@@ -58,6 +58,8 @@ export interface BenchNetwork {
   atRest(): Promise<void>;
   /** Notes the most memory that any of the daemons has had. */
   noteMemory(book: FigureBook): void;
+  /** The same, under a load that no target asks for. */
+  noteMemoryBeyond(book: FigureBook, load: string): void;
 }
 
 /** Runs `measure` in a new network, and ends every process of it, however that ended. */
@@ -92,6 +94,9 @@ export async function inNetwork(
       noteMemory(book) {
         book.note("memory of a daemon, at most", "MB", memory.ownBytes / MB, { atMost: MEMORY_MB_MAX });
         book.note("and with pages of LevelDB's files", "MB", memory.residentBytes / MB);
+      },
+      noteMemoryBeyond(book, load) {
+        book.note(`${load}: memory of a daemon, at most`, "MB", memory.ownBytes / MB);
       },
     });
   } finally {

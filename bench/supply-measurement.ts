@@ -34,17 +34,20 @@ export async function measureSupply(work: SupplyWork, options: BenchOptions, boo
     await bench.network.filled(undefined, FILL_SECONDS_MAX);
     await bench.atRest();
     const load = bench.load(work.work, ["sae-north", "sae-hub"], LANES);
-    await load.run({ seconds: options.seconds }); // warm-up
-    for (let run = 1; run <= options.runs; run++) {
-      const [fast, fastCost] = await costOf(bench, () => load.run({ seconds: options.seconds }));
-      const [paced, pacedCost] = await costOf(bench, () =>
-        load.run({ seconds: options.seconds, perSecond: work.perSecond }),
-      );
-      options.say(`run ${run}: ${sentenceOf(fast)}; at ${work.perSecond}/s: ${sentenceOf(paced, work.delay)}`);
-      noteFast(book, work, fast, fastCost);
-      notePaced(book, work, paced, pacedCost);
+    const { seconds, runs } = options;
+    await load.run({ seconds, perSecond: work.perSecond }); // warm-up
+    for (let run = 1; run <= runs; run++) {
+      const [paced, cost] = await costOf(bench, () => load.run({ seconds, perSecond: work.perSecond }));
+      options.say(`run ${run} at ${work.perSecond}/s: ${sentenceOf(paced, work.delay)}`);
+      notePaced(book, work, paced, cost);
     }
-    bench.noteMemory(book);
+    bench.noteMemory(book); // the target is that of a daemon which does what is asked of it
+    for (let run = 1; run <= runs; run++) {
+      const [fast, cost] = await costOf(bench, () => load.run({ seconds }));
+      options.say(`run ${run}: ${sentenceOf(fast)}`);
+      noteFast(book, work, fast, cost);
+    }
+    bench.noteMemoryBeyond(book, "as fast as answers come");
   });
 }
 
