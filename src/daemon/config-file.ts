@@ -1,6 +1,7 @@
 /** Reads a configuration file: YAML, checked as a whole, so that a start fails before anything is opened. */
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { z } from "zod";
 
 import type { DriverCatalog } from "../driver/driver-catalog.ts";
@@ -35,7 +36,14 @@ export interface DaemonConfig {
   readonly kx: { readonly listen: HostPort; readonly tls: TlsPaths; readonly peers: ReadonlyMap<NodeId, string> };
   readonly etsi014: { readonly listen: HostPort; readonly tls: TlsPaths } | undefined;
   readonly operator: { readonly listen: HostPort };
+  readonly audit: {
+    readonly folder: string;
+    readonly fileBytesMax: number;
+    readonly onFailure: "continue" | "stop-supply";
+  };
   readonly logLevel: LogLevel;
+  /** SHA-256 of the file's text, in hex: another one means another configuration. */
+  readonly digest: string;
   /** An error of this file at a field of it, for those who find out later that a value cannot be used. */
   wrong(field: string, sentence: string): QkdError;
 }
@@ -61,7 +69,7 @@ export function parseConfig(text: string, file: string, drivers: DriverCatalog):
   const source = parseConfigText(text, file);
   const parsed = configSchema.safeParse(source.data);
   if (!parsed.success) throw configInvalid(source, parsed.error.issues.flatMap(problemsOf));
-  const config = daemonConfig(parsed.data, source);
+  const config = { ...daemonConfig(parsed.data, source), digest: createHash("sha256").update(text).digest("hex") };
   const problems = [...peerProblems(config), ...driverProblems(config, drivers), ...nodeProblems(config)];
   if (problems.length > 0) throw configInvalid(source, problems);
   return config;
@@ -80,7 +88,7 @@ function problemsOf(issue: z.core.$ZodIssue): readonly ConfigProblem[] {
 
 const article = (type: string): string => `${/^[aeiou]/.test(type) ? "an" : "a"} ${type}`;
 
-function daemonConfig(fields: ConfigFields, source: ConfigText): DaemonConfig {
+function daemonConfig(fields: ConfigFields, source: ConfigText): Omit<DaemonConfig, "digest"> {
   const folder = dirname(source.file);
   const at = (path: string): string => resolve(folder, path);
   const tlsAt = (tls: TlsPaths): TlsPaths => ({ ca: at(tls.ca), cert: at(tls.cert), key: at(tls.key) });
@@ -96,6 +104,11 @@ function daemonConfig(fields: ConfigFields, source: ConfigText): DaemonConfig {
     kx: { listen: fields.kx.listen, tls: tlsAt(fields.kx.tls), peers: peersOf(fields, source) },
     etsi014: fields.etsi014 && { listen: fields.etsi014.listen, tls: tlsAt(fields.etsi014.tls) },
     operator: fields.operator,
+    audit: {
+      folder: fields.audit.folder === undefined ? join(dataDir, "audit") : at(fields.audit.folder),
+      fileBytesMax: fields.audit.fileMax,
+      onFailure: fields.audit.onFailure,
+    },
     logLevel: fields.log.level,
     wrong: (field, sentence) => configInvalid(source, [{ path: fieldPath(field), sentence }]),
   };

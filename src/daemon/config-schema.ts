@@ -166,6 +166,11 @@ export const configSchema = fields({
       .max(10_000)
       .default([]),
   }).prefault({}),
+  audit: fields({
+    folder: file.optional(),
+    fileMax: sizeBytes(KIB, KIB ** 3).default(16 * KIB ** 2),
+    onFailure: z.enum(["continue", "stop-supply"]).default("continue"),
+  }).prefault({}),
   log: fields({ level: z.enum(LOG_LEVELS).default("info") }).prefault({}),
 });
 

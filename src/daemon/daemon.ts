@@ -1,4 +1,5 @@
 /** One daemon: ports, node, and the servers in front of it. */
+import manifest from "../../package.json" with { type: "json" };
 import { createApiMetrics } from "../api/api-metrics.ts";
 import { createEtsi014Handlers } from "../api/etsi014/handlers.ts";
 import { refuseExchange } from "../api/etsi014/replies.ts";
@@ -15,6 +16,7 @@ import type { KeySupply } from "../supply/key-supply.ts";
 import type { DaemonConfig } from "./config-file.ts";
 import { type Liveness, watchLiveness } from "./liveness.ts";
 import { openRealPorts, type OpenedPorts } from "./real-ports.ts";
+import { auditDoor } from "./door-audit.ts";
 import { createStatusCollector, type StatusCollector } from "./status-collector.ts";
 import { countSupply } from "./supply-totals.ts";
 
@@ -44,7 +46,8 @@ export interface DaemonParts {
 export async function openDaemon(config: DaemonConfig, parts: DaemonParts, scope: Scope): Promise<Daemon> {
   const { log } = parts;
   const opened = await openRealPorts(config, parts, scope);
-  const { clock, metrics } = opened.ports;
+  const { clock, metrics, audit } = opened.ports;
+  audit.record({ event: "start", version: manifest.version, pid: process.pid, configuration: config.digest });
   const node = await openTrustedNode(config.node, opened.ports, scope.child("node"));
   const { supply, totals } = countSupply(node.supply);
   const liveness = watchLiveness({ clock, writingSince: () => node.vault.writingSince }, scope);
@@ -53,6 +56,7 @@ export async function openDaemon(config: DaemonConfig, parts: DaemonParts, scope
     ...opened,
     config,
     node,
+    audit: () => audit.status(),
     clock,
     totals,
     liveness,
@@ -91,6 +95,7 @@ async function openEtsi014(
       handle,
       refuse: refuseExchange,
       log,
+      refused: auditDoor("sae", ports),
       replyLost: () => metrics.replyLost("etsi014"),
       limits: HTTP_LIMITS,
     },

@@ -8,10 +8,13 @@ import { plannedPools, renderPlan } from "../api/operator/plan-text.ts";
 import { renderStatus } from "../api/operator/status-text.ts";
 import { fetchStatus } from "../io/operator-client.ts";
 import { isQkdError } from "../model/errors.ts";
+import { auditCommand } from "./qkdctl-audit.ts";
 import { showTop } from "./qkdctl-top.ts";
 
 export const DEFAULT_URL = "http://127.0.0.1:9614";
 const ANSWER_TIMEOUT_MS = 5000;
+
+const URL_OPTION = ["--url <url>", `operator port of the node (default: $QKDCTL_URL, else ${DEFAULT_URL})`] as const;
 
 /** What scripts may rely on. */
 export const EXIT = { ok: 0, troubles: 1, usage: 2, unreachable: 69 } as const;
@@ -25,10 +28,12 @@ export interface Terminal {
 
 const HELP = `
 Exit codes:
-  ${EXIT.ok}   the node is ready, and nothing needs a look; for map: there is a way to every node; for plan: no request waits
-  ${EXIT.troubles}   the node is not ready, or something needs a look (lines with "!"); for map: some way is missing; for plan: a pool is empty
+  ${EXIT.ok}   the node is ready, and nothing needs a look; for map: there is a way to every node; for plan: no request waits;
+     for audit verify: the chain is whole
+  ${EXIT.troubles}   the node is not ready, or something needs a look (lines with "!"); for map: some way is missing; for plan: a pool is empty;
+     for audit verify: a line was altered, removed or moved
   ${EXIT.usage}   this command line is wrong
-  ${EXIT.unreachable}  no node answers there
+  ${EXIT.unreachable}  no node answers there; for audit: the trail cannot be read
 
 Examples:
   qkdctl status
@@ -38,6 +43,7 @@ Examples:
   qkdctl plan
   qkdctl plan --json | jq -r '.pools[] | "\\(.remote): \\(.plan.reason)"'
   qkdctl map
+  qkdctl audit verify
   qkdctl map --json | jq -r '.routes[] | "\\(.to): \\(.route)"'
   QKDCTL_URL=http://10.0.0.7:9614 qkdctl status > /dev/null || echo "look at this node"
 `;
@@ -64,7 +70,7 @@ export async function runQkdctl(words: readonly string[], terminal: Terminal): P
       .command(name)
       .description(about)
       .option("--json", "print it for programs", false)
-      .option("--url <url>", `operator port of the node (default: $QKDCTL_URL, else ${DEFAULT_URL})`)
+      .option(...URL_OPTION)
       .addHelpText("after", HELP)
       .action(async (options: Options) => {
         exitCode = await askNode(options, terminal, show);
@@ -73,11 +79,16 @@ export async function runQkdctl(words: readonly string[], terminal: Terminal): P
   program
     .command("top")
     .description("the same as a live picture, until q; with --demo all nodes of a demo")
-    .option("--url <url>", `operator port of the node (default: $QKDCTL_URL, else ${DEFAULT_URL})`)
+    .option(...URL_OPTION)
     .option("--demo <file>", "demo.json in the data folder of a running demo")
     .action(async (options: { readonly url?: string; readonly demo?: string }) => {
       exitCode = await showTopOf(options, terminal);
     });
+  const ends = (end: keyof typeof EXIT): void => void (exitCode = EXIT[end]);
+  const url = (given: string | undefined): URL | string =>
+    urlOf(given === undefined ? {} : { url: given }, terminal.environment);
+  const asking = { ...terminal, url, urlOption: URL_OPTION, answerMsMax: ANSWER_TIMEOUT_MS, ends };
+  program.addCommand(inheriting(program, auditCommand(asking)));
   if (words.length === 0) {
     terminal.err(program.helpInformation() + HELP);
     return EXIT.usage;
@@ -90,6 +101,13 @@ export async function runQkdctl(words: readonly string[], terminal: Terminal): P
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     throw error;
   }
+}
+
+/** A command made elsewhere talks, and ends, as those made here. */
+function inheriting(program: Command, command: Command): Command {
+  command.copyInheritedSettings(program);
+  for (const inner of command.commands) inner.copyInheritedSettings(program);
+  return command;
 }
 
 interface Options {

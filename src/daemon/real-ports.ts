@@ -2,6 +2,7 @@
 import { join } from "node:path";
 
 import type { DriverCatalog } from "../driver/driver-catalog.ts";
+import { type AuditFileTrail, openAuditFileTrail } from "../io/audit-file-trail.ts";
 import { openDiskSlotFile } from "../io/disk-slot-file.ts";
 import { createGrpcPeerTransport } from "../io/grpc-peer-transport.ts";
 import { openLevelDatabase } from "../io/level-database.ts";
@@ -13,6 +14,7 @@ import type { NodePorts } from "../node/ports.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Scope } from "../runtime/scope.ts";
 import type { DaemonConfig } from "./config-file.ts";
+import { auditDoor } from "./door-audit.ts";
 import { readRoot } from "./root-key.ts";
 import { readTlsFiles, type DaemonTls } from "./tls-files.ts";
 
@@ -21,6 +23,7 @@ const KEY_BAG_FILE = "key-bag";
 
 export interface RealPorts extends NodePorts {
   readonly metrics: PrometheusRegistry;
+  readonly audit: AuditFileTrail;
 }
 
 export interface OpenedPorts {
@@ -56,6 +59,7 @@ export async function openRealPorts(
   const keyBagFile = await openDiskSlotFile(join(config.dataDir, KEY_BAG_FILE), scope);
   const nvFile = await openDiskSlotFile(config.nvFile, scope);
   const metrics = createPrometheusRegistry({ ofProcess: true });
+  const audit = await openAuditFileTrail({ ...config.audit, clock, log, metrics }, scope);
   const transport = createGrpcPeerTransport({
     self: config.node.node,
     listen: config.kx.listen,
@@ -63,11 +67,12 @@ export async function openRealPorts(
     tls: tls.kx,
     spiffeDomain: config.spiffeDomain,
     log,
+    refused: auditDoor("peer", { audit, clock }),
   });
   const driverHost = { clock, random, log, openSerialPort };
   const store = { database, keyBagFile, nvFile, root };
   return {
-    ports: { clock, random, log, metrics, ...store, transport, drivers, driverHost, onFatal },
+    ports: { clock, random, log, metrics, audit, ...store, transport, drivers, driverHost, onFatal },
     tls,
     storeWarnings: warnings,
   };

@@ -12,6 +12,7 @@ import type {
   SupplyTotals,
 } from "../api/operator/node-status.ts";
 import { mapStatusOf } from "../api/operator/map-status.ts";
+import type { AuditStatus } from "../io/audit-file-trail.ts";
 import type { LinkReport } from "../link/qkd-link.ts";
 import { BITS_PER_BYTE, HOUR_MS } from "../model/units.ts";
 import type { TrustedNode } from "../node/trusted-node.ts";
@@ -29,6 +30,7 @@ export interface StatusParts {
   readonly clock: Clock;
   readonly tls: DaemonTls;
   readonly storeWarnings: readonly string[];
+  readonly audit: () => AuditStatus;
   readonly totals: () => SupplyTotals;
   readonly liveness: Liveness;
   /** Why no SAE should be sent here, beyond what the node itself says; empty when its servers listen. */
@@ -72,6 +74,7 @@ export function createStatusCollector(parts: StatusParts): StatusCollector {
       ),
       ledger: node.vault.ledger.owners().map((owner) => ({ owner, balances: node.vault.ledger.balances(owner) })),
       supply: totals(),
+      audit: parts.audit(),
       certificates: certificatesOf(parts),
     }),
   };

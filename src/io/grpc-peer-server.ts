@@ -53,6 +53,7 @@ export interface GrpcPeerServerParts {
   readonly spiffeDomain: string;
   readonly peers: ReadonlyMap<NodeId, unknown>;
   readonly log: Logger;
+  readonly refused: (address: string, reason: string) => void;
 }
 
 export interface GrpcPeerServer {
@@ -95,6 +96,7 @@ export async function openGrpcPeerServer(
       if (!server.listening) throw new QkdError("PEER_REFUSED", "this node is closing");
       remote = authenticate(stream, parts);
     } catch (failure) {
+      parts.refused(socket?.remoteAddress ?? "", sentenceOf(failure));
       refuse(stream, sentenceOf(failure), log);
       return;
     }
@@ -132,7 +134,7 @@ export async function openGrpcPeerServer(
   };
 }
 
-function tlsServerFor({ tls, peers, log }: GrpcPeerServerParts): TlsServer {
+function tlsServerFor({ tls, peers, log, refused }: GrpcPeerServerParts): TlsServer {
   const server = createServer({
     ...peerTlsOptions(tls),
     requestCert: true,
@@ -147,6 +149,7 @@ function tlsServerFor({ tls, peers, log }: GrpcPeerServerParts): TlsServer {
     // Typed as Error, but Node.js gives the code of what is wrong with the certificate.
     const reason = authorizationError ? String(authorizationError) : failure.message;
     log.debug("peer handshake failed", { from: remoteAddress, reason });
+    refused(remoteAddress ?? "", reason);
   });
   return server;
 }

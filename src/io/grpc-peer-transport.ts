@@ -30,6 +30,8 @@ export interface GrpcPeerTransportParts {
   readonly tls: PeerTlsFiles;
   readonly spiffeDomain?: string;
   readonly log: Logger;
+  /** Told of each caller that is turned away. */
+  readonly refused?: (address: string, reason: string) => void;
 }
 
 export interface GrpcPeerTransport extends PeerTransport {
@@ -97,8 +99,8 @@ class ChannelTransport implements GrpcPeerTransport {
   }
 
   async serve(accept: (session: PeerSession) => void, scope: Scope): Promise<void> {
-    const { listen, peers, log } = this.#parts;
-    const parts = { listen, tls: this.#tls, peers, log, spiffeDomain: this.#spiffeDomain };
+    const { listen, peers, log, refused = () => undefined } = this.#parts;
+    const parts = { listen, tls: this.#tls, peers, log, refused, spiffeDomain: this.#spiffeDomain };
     const server = await openGrpcPeerServer(parts, (session) => {
       this.#watch(session);
       accept(session);

@@ -30,6 +30,8 @@ export interface SaeServerParts {
   readonly log: Logger;
   /** Called when an SAE was gone before its key was written. */
   readonly replyLost?: (caller: SaeId) => void;
+  /** Told of each caller that is turned away before a request of its is read. */
+  readonly refused?: (address: string, reason: string) => void;
   readonly limits?: Partial<HttpLimits>;
 }
 
@@ -56,7 +58,7 @@ export async function openSaeServer(parts: SaeServerParts, scope: Scope): Promis
     const caller = identify(socket, parts);
     if (caller !== undefined) callers.set(socket, caller);
   });
-  server.on("tlsClientError", refusedHandshakeLog(parts.log));
+  server.on("tlsClientError", refusedHandshakeLog(parts));
   const exchange = { refuse: parts.refuse, log: parts.log, closing: () => scope.signal.aborted };
   server.on("request", (message, response) => {
     const caller = callers.get(message.socket);
@@ -127,11 +129,12 @@ function tlsError(failure: unknown): QkdError {
 }
 
 /** Once per connection: reading a peer's certificate costs more than answering a request. */
-function identify(socket: TLSSocket, { identify: { spiffeDomain }, log }: SaeServerParts): SaeId | undefined {
+function identify(socket: TLSSocket, { identify: { spiffeDomain }, log, refused }: SaeServerParts): SaeId | undefined {
   const { subjectaltname } = socket.getPeerCertificate();
   const caller = saeOfCertificate(subjectaltname, spiffeDomain);
   if (caller === undefined) {
     log.info("certificate names no SAE", { names: subjectaltname ?? "", address: socket.remoteAddress });
+    refused?.(socket.remoteAddress ?? "", `the certificate names no SAE: ${subjectaltname ?? ""}`);
   }
   return caller;
 }
@@ -139,17 +142,19 @@ function identify(socket: TLSSocket, { identify: { spiffeDomain }, log }: SaeSer
 const REFUSED_HANDSHAKES_LOGGED_PER_SECOND = 5;
 
 /** An operator who attaches an encryptor needs the reason; a port scan must not fill the disk. */
-function refusedHandshakeLog(log: Logger): (failure: Error, socket: TLSSocket) => void {
+function refusedHandshakeLog({ log, refused }: SaeServerParts): (failure: Error, socket: TLSSocket) => void {
   let second = 0;
   let inSecond = 0;
   return (failure, socket) => {
+    const { code } = failure as NodeJS.ErrnoException;
+    const untrusted = socket.authorizationError as unknown as string | undefined;
+    const reason = untrusted ?? code ?? failure.message;
+    refused?.(socket.remoteAddress ?? "", reason);
     const now = Math.floor(performance.now() / 1000);
     if (now !== second) inSecond = 0;
     second = now;
     inSecond += 1;
     if (inSecond > REFUSED_HANDSHAKES_LOGGED_PER_SECOND) return;
-    const { code } = failure as NodeJS.ErrnoException;
-    const untrusted = socket.authorizationError as unknown as string | undefined;
-    log.info("TLS handshake refused", { reason: untrusted ?? code ?? failure.message, address: socket.remoteAddress });
+    log.info("TLS handshake refused", { reason, address: socket.remoteAddress });
   };
 }

@@ -9,6 +9,7 @@ export type ErrorCode =
   | "KEY_SHORTAGE" // too little stock; nothing was spent
   | "KEY_UNKNOWN" // no such key, or it is spent or expired
   | "KEY_FOREIGN" // the key exists and belongs to another SAE pair
+  | "SUPPLY_STOPPED" // the operator wants no key supplied now; nothing was spent
   | "SAE_UNKNOWN" // no such SAE in the directory
   | "SAE_NOT_ALLOWED" // the pair may not share keys
   | "REQUEST_INVALID" // a request that no state of ours could satisfy

@@ -4,6 +4,7 @@ import type { DriverHost } from "../driver/qkd-driver.ts";
 import type { QkdError } from "../model/errors.ts";
 import type { KeyMaterial } from "../model/key-material.ts";
 import type { PeerTransport } from "../peer/peer-transport.ts";
+import type { AuditTrail } from "../runtime/audit-trail.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { MetricsRegistry } from "../runtime/metrics.ts";
@@ -16,6 +17,7 @@ export interface NodePorts {
   readonly random: Random;
   readonly log: Logger;
   readonly metrics: MetricsRegistry;
+  readonly audit: AuditTrail;
   readonly database: RecordDatabase;
   readonly keyBagFile: SlotFile;
   readonly nvFile: SlotFile;

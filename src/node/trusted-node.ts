@@ -11,6 +11,7 @@ import { createRestorationMetrics } from "../pre-establishment/restoration-metri
 import { Scheduler } from "../pre-establishment/scheduler.ts";
 import { type PoolMoment, ServiceRestoration } from "../pre-establishment/service-restoration.ts";
 import { strategies } from "../pre-establishment/strategies/index.ts";
+import { auditEstablish } from "../relay/audited-relay.ts";
 import { createKeyRelay, type KeyRelay } from "../relay/key-relay.ts";
 import type { OutboundPool } from "../relay/outbound-pool.ts";
 import { PadReservations } from "../relay/pad-reservations.ts";
@@ -25,14 +26,13 @@ import type { Scope } from "../runtime/scope.ts";
 import { openKeyVault, type KeyVault } from "../store/key-vault.ts";
 import { directoryFingerprints } from "../supply/directory-fingerprints.ts";
 import type { KeySupply } from "../supply/key-supply.ts";
-import { createOnDemand } from "../supply/on-demand.ts";
 import { createSaeDirectory } from "../supply/sae-directory.ts";
-import { createSaeSupply } from "../supply/sae-supply.ts";
-import { createSupplyMetrics } from "../supply/supply-metrics.ts";
 import type { AdvertisedLink } from "../peer/peer-messages.ts";
 import { createTopology, type Topology } from "../topology/topology.ts";
 import { checkNodeConfig, gradeOf, type NodeConfig } from "./config.ts";
 import { collectEstimates, collectInboundKeys, collectLink, collectPlan, collectPool } from "./node-metrics.ts";
+import { LossAudit } from "./loss-audit.ts";
+import { createNodeSupply } from "./node-supply.ts";
 import { withPairLabels } from "./pair-labels.ts";
 import type { NodePorts } from "./ports.ts";
 
@@ -72,6 +72,7 @@ export async function openTrustedNode(config: NodeConfig, ports: NodePorts, scop
   const pools = await openPoolDirectory(directory.poolsOf(config.node), { vault, clock: ports.clock, log: ports.log });
   const node = new OpenNode(config, ports, vault, pools, directory);
   await node.openLinks(scope);
+  node.tellLosses();
   const orphans = await vault.sweepUnclaimed();
   if (orphans > 0) ports.log.info("data keys that no record names were destroyed", { dataKeys: orphans });
   node.spawnAll(scope);
@@ -98,6 +99,7 @@ class OpenNode implements TrustedNode {
   readonly #control: RelayControl;
   readonly #demand: DemandBook;
   readonly #alarms: string[] = [];
+  readonly #losses: LossAudit;
   #burning: Promise<void> | undefined;
   readonly #linkMetrics: ReturnType<typeof createLinkMetrics>;
 
@@ -108,19 +110,21 @@ class OpenNode implements TrustedNode {
     pools: PoolDirectory,
     directory: ReturnType<typeof createSaeDirectory>,
   ) {
-    const { clock, random, log } = ports;
+    const { clock, random, log, audit } = ports;
     const metrics = withPairLabels(config.node, ports.metrics);
     this.#config = config;
     this.#ports = ports;
     this.id = config.node;
     this.incarnation = randomName(random, 8) as Incarnation;
     this.vault = vault;
+    this.#losses = new LossAudit(vault.ledger, audit);
     this.pools = pools;
     this.#linkMetrics = createLinkMetrics(metrics);
     this.#demand = new DemandBook(clock, (of) => this.scheduler.notice(of));
     this.topology = this.#createTopology(metrics);
     const { router } = this.topology;
-    const shared = { self: config.node, incarnation: this.incarnation, links: this.#byNeighbour, clock, random, log };
+    const { incarnation } = this;
+    const shared = { self: config.node, incarnation, links: this.#byNeighbour, clock, random, log, audit };
     const relayMetrics = createRelayMetrics(metrics);
     this.#reservations = new PadReservations(clock, (link) => this.relay.padsAvailable(link));
     const relayParts = { ...shared, router, pools, reservations: this.#reservations, metrics: relayMetrics };
@@ -131,35 +135,26 @@ class OpenNode implements TrustedNode {
     this.#hop = new RelayHop({ ...relayParts, inboundPoolBytesMax });
     this.#reservationHop = new ReservationHop({ ...relayParts, inboundPoolBytesMax });
     this.#control = new RelayControl(relayParts);
-    const onDemand = createOnDemand({ relay: this.relay, demand: this.#demand, log });
-    const { storedKeysMax, uuidVersion } = config.supply;
-    const supplyMetrics = createSupplyMetrics(metrics);
-    this.supply = createSaeSupply(
-      {
-        ...shared,
-        directory,
-        pools,
-        onDemand,
-        demand: this.#demand,
-        padBytes: (of) => this.#padBytes(of),
-        metrics: supplyMetrics,
-        uuidVersion,
-        storedKeysMax,
-      },
-      config.supply,
-    );
+    const relaying = { establish: auditEstablish(this.relay, ports) };
+    const padBytes = (of: PoolId): number => this.#padBytes(of);
+    const supplyParts = { self: this.id, directory, pools, padBytes, relay: relaying, demand: this.#demand };
+    this.supply = createNodeSupply({ ...supplyParts, metrics, ports }, config.supply);
     const planMetrics = createPreEstablishmentMetrics(metrics);
     this.scheduler = new Scheduler({
       pools: pools.outbound,
       view: (of) => this.view(of),
       strategy: (of) => this.strategy(of),
-      relay: this.relay,
+      relay: relaying,
       relayed: (of, durationMs) => this.#demand.relayed(of, durationMs),
       clock,
       log,
       metrics: planMetrics,
     });
     metrics.beforeScrape(() => this.#collect(relayMetrics, planMetrics));
+  }
+
+  tellLosses(): void {
+    this.#losses.look();
   }
 
   get links(): readonly QkdLink[] {
@@ -331,6 +326,7 @@ class OpenNode implements TrustedNode {
     if (this.#burning === undefined) {
       this.#alarms.push(alarm);
       this.#ports.log.error("rollback of the store", { link: at, ...seen });
+      this.#ports.audit.record({ event: "rollback", link: at, ...seen });
     }
     this.#burning ??= this.#burnAll();
     await this.#burning; // whichever link found it: none goes on before all is burned
@@ -344,6 +340,7 @@ class OpenNode implements TrustedNode {
   async #sweep(): Promise<void> {
     for (const pool of this.pools.outbound) await pool.sweep();
     for (const pool of this.pools.inbound) await pool.sweep(this.#config.keyFetchGraceMs);
+    this.#losses.look();
   }
 
   async #every(periodMs: number, signal: AbortSignal, step: () => void | Promise<void>): Promise<void> {

@@ -11,6 +11,7 @@ import { HOUR_MS } from "../model/units.ts";
 import type { OpenedFrame } from "../link/inbound-pads.ts";
 import type { QkdLink } from "../link/qkd-link.ts";
 import type { Frame, RelayAnswer, RelayRefusal } from "../peer/peer-messages.ts";
+import type { AuditTrail } from "../runtime/audit-trail.ts";
 import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { readFrame } from "../link/hop-frame.ts";
@@ -41,6 +42,7 @@ export interface RelayHopParts {
   readonly reservations: PadReservations;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly audit: AuditTrail;
   readonly metrics: RelayMetrics;
   /** What a pool may hold as target: a neighbour cannot fill our disk. */
   readonly inboundPoolBytesMax: number;
@@ -258,6 +260,9 @@ export class RelayHop {
     const role = passage.onward.kind === "transit" ? "transit" : "destination";
     if (passage.onward.kind === "here") passage.onward.payload.erase();
     else this.#parts.reservations.release(passage.relay);
+    const { relay, totalBytes: bytes, plan } = passage;
+    const names = { relay, origin: plan.origin, target: plan.route.at(-1)! };
+    this.#parts.audit.record({ event: "relay-passed", role, ...names, bytes, result });
     const durationMs = this.#parts.clock.monotonic() - passage.startedAt;
     this.#parts.metrics.ended({ role, result, hops: passage.plan.route.length, durationMs });
   }

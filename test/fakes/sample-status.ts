@@ -179,6 +179,11 @@ export function wellStatus(): NodeStatus {
       { owner: "outbound/far-node/default", balances: balances({ received: 42_624, stock: 38_528, supplied: 4096 }) },
     ],
     supply: { requests: 131, keysSupplied: 128, bytesSupplied: 4096, refused: 2, shortages: 1 },
+    audit: {
+      folder: "/var/lib/qkdnd/node-a/audit",
+      sequence: 4212,
+      head: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    },
     certificates: [{ use: "SAEs", subject: "CN=node-a", notAfter: 1_792_000_000_000, daysLeft: 23.6 }],
   };
 }
@@ -207,6 +212,7 @@ export function badStatus(): NodeStatus {
     ],
     map: badMap(),
     ledger: [{ owner: "link/node-a--node-b", balances: balances({ received: 100, burned: 60 }) }],
+    audit: { ...well.audit!, trouble: "ENOSPC: no space left on device, write" },
     certificates: [
       { use: "peers", subject: "CN=node-a", notAfter: 0, daysLeft: -0.5 },
       { use: "SAEs", subject: "CN=node-a", notAfter: 0, daysLeft: 3.2 },

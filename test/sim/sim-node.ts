@@ -9,6 +9,7 @@ import type { NodePorts } from "../../src/node/ports.ts";
 import { openTrustedNode, type TrustedNode } from "../../src/node/trusted-node.ts";
 import type { PeerTransport } from "../../src/peer/peer-transport.ts";
 import { openScope } from "../../src/runtime/scope.ts";
+import { createMemoryAudit, type MemoryAudit } from "../fakes/memory-audit.ts";
 import { createMemoryMetrics, type MemoryMetrics } from "../fakes/memory-metrics.ts";
 import { openNodeLife, type NodeLife } from "../fakes/node-life.ts";
 import { createRecordingLogger, type RecordingLogger } from "../fakes/recording-logger.ts";
@@ -38,6 +39,7 @@ export class SimNode {
   readonly id: NodeId;
   readonly disk: SimDisk;
   readonly log: RecordingLogger = createRecordingLogger();
+  readonly audit: MemoryAudit = createMemoryAudit();
   metrics: MemoryMetrics = createMemoryMetrics();
   /** Undefined while it is down or starting. */
   node: TrustedNode | undefined;
@@ -114,6 +116,7 @@ export class SimNode {
       random: lifeRandom,
       log,
       metrics: this.metrics,
+      audit: this.audit,
       database: mounted.database,
       keyBagFile: mounted.keyBag,
       nvFile: mounted.nv,

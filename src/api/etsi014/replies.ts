@@ -42,6 +42,7 @@ const REFUSALS: Readonly<Record<ErrorCode, Refusal>> = {
     message: "insufficient amount of key material",
     details: (error) => retryDetails(retryAfterMs(error)),
   },
+  SUPPLY_STOPPED: OUR_TROUBLE,
   CONFIG_INVALID: OUR_TROUBLE,
   DEVICE_LOST: OUR_TROUBLE,
   PEER_UNREACHABLE: OUR_TROUBLE,

@@ -27,6 +27,7 @@ export interface NodeStatus {
   readonly map: MapStatus;
   readonly ledger: readonly LedgerLine[];
   readonly supply: SupplyTotals;
+  readonly audit?: AuditTrailStatus;
   readonly certificates?: readonly CertificateStatus[];
 }
 
@@ -106,6 +107,15 @@ export interface SupplyTotals {
   readonly shortages: number;
 }
 
+export interface AuditTrailStatus {
+  readonly folder: string;
+  /** Of the last durable line, and its SHA-256: noted elsewhere, they prove later that nothing was cut off. */
+  readonly sequence: number;
+  readonly head: string;
+  /** Why nothing can be written now. */
+  readonly trouble?: string | undefined;
+}
+
 export interface CertificateStatus {
   /** What it is shown for: "SAEs", "peers". */
   readonly use: string;
@@ -125,6 +135,7 @@ export const ALARM_TYPES = {
   link: "MINOR",
   ledger: "MAJOR",
   certificate: "MAJOR",
+  audit: "MAJOR",
 } as const;
 export type AlarmType = keyof typeof ALARM_TYPES;
 
@@ -150,6 +161,7 @@ export function alarmsOf(status: NodeStatus): readonly Alarm[] {
       "ledger",
       unbalanced.map(({ owner, balances }) => `the ledger of ${owner} is off by ${missingBytes(balances)} bytes`),
     ),
+    ...alarms("audit", auditTroubles(status)),
     ...alarms("certificate", ending.map(certificateSentence)),
   ];
 }
@@ -158,6 +170,9 @@ export function alarmsOf(status: NodeStatus): readonly Alarm[] {
 export function troublesOf(status: NodeStatus): readonly string[] {
   return alarmsOf(status).map(({ sentence }) => sentence);
 }
+
+const auditTroubles = ({ audit }: NodeStatus): readonly string[] =>
+  audit?.trouble === undefined ? [] : [`the audit trail cannot be written: ${audit.trouble}`];
 
 const certificateSentence = ({ use, daysLeft }: CertificateStatus): string =>
   `certificate for ${use}: ${daysLeft < 0 ? "expired" : `expires in ${Math.floor(daysLeft)} days`}`;

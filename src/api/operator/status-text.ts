@@ -1,6 +1,7 @@
 /** A node's status as people read it at a terminal: troubles first, then links, pools, and where every byte went. */
 import { ACCOUNTS } from "../../store/ledger.ts";
 import {
+  type AuditTrailStatus,
   type LedgerLine,
   type LinkStatus,
   type NodeStatus,
@@ -25,6 +26,7 @@ export function renderStatus(status: NodeStatus): string {
     section("ledger, in bytes", textTable(ledgerColumns(status.ledger), status.ledger), status.ledger),
     ["supply since start", `${INDENT}${supplyLine(status.supply)}`],
     ["store", `${INDENT}${storeLine(status.store)}`],
+    ...(status.audit === undefined ? [] : [["audit trail", ...auditLines(status.audit)]]),
     ...(certificates.length === 0
       ? []
       : [section("certificates", textTable(CERTIFICATE_COLUMNS, certificates), certificates)]),
@@ -118,6 +120,11 @@ function storeLine({ stockBytes, diskFreeBytes, epoch }: StoreStatus): string {
     ...(diskFreeBytes === undefined ? [] : [`${bytesText(diskFreeBytes)} of disk free`]),
     ...(epoch === undefined ? [] : [`epoch ${epoch}`]),
   ].join(", ");
+}
+
+/** The head as `qkdctl audit verify --noted` takes it. */
+function auditLines({ folder, sequence, head }: AuditTrailStatus): readonly string[] {
+  return [`${INDENT}${folder}`, `${INDENT}head ${sequence}:${head}`];
 }
 
 const CERTIFICATE_COLUMNS: readonly Column<NonNullable<NodeStatus["certificates"]>[number]>[] = [

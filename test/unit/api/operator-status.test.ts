@@ -33,6 +33,10 @@ supply since start
 store
   1.18 MiB of key, 5.00 GiB of disk free, epoch 1790000000
 
+audit trail
+  /var/lib/qkdnd/node-a/audit
+  head 4212:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+
 certificates
   for   subject    days left
   SAEs  CN=node-a         23
@@ -45,6 +49,7 @@ const BAD = `node node-a, qkdnd 0.1.0, up 8 s, NOT READY
 ! link to node-b: the module is absent: no answer on /dev/ttyUSB0
 ! link to node-b: 3 proofs were wrong within a minute
 ! the ledger of link/node-a--node-b is off by 40 bytes
+! the audit trail cannot be written: ENOSPC: no space left on device, write
 ! certificate for peers: expired
 ! certificate for SAEs: expires in 3 days
 
@@ -66,6 +71,10 @@ supply since start
 
 store
   0 of key
+
+audit trail
+  /var/lib/qkdnd/node-a/audit
+  head 4212:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 
 certificates
   for    subject    days left
@@ -128,6 +137,7 @@ test("alarms are counted by what they are about", () => {
     link: 1,
     ledger: 1,
     certificate: 2,
+    audit: 1,
   });
   assert.equal(metrics.value("qkdn_node_ready"), 0);
 });

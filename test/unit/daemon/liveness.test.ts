@@ -88,6 +88,6 @@ test("the sentence for the service systemd", () => {
   assert.equal(
     sentenceOn(badStatus()),
     "node-a is not ready: 0 of 1 links up, 0 of 1 pools at their low mark or above; " +
-      "no link has a session (and 7 more)",
+      "no link has a session (and 8 more)",
   );
 });

@@ -9,6 +9,7 @@ import { encodeRelayHeader, encodeRelayPlan, payloadBytesOf, type RelayPlan } fr
 import { RelayHop } from "../../../src/relay/relay-hop.ts";
 import { createRelayMetrics } from "../../../src/relay/relay-metrics.ts";
 import { relayProof } from "../../../src/relay/relay-proof.ts";
+import { createMemoryAudit } from "../../fakes/memory-audit.ts";
 import { createMemoryMetrics } from "../../fakes/memory-metrics.ts";
 import { createRecordingLogger } from "../../fakes/recording-logger.ts";
 import { createMemoryStore } from "../store/vault-bench.ts";
@@ -36,6 +37,7 @@ async function openHop(inboundPoolBytesMax = 1_000_000) {
     reservations,
     clock: store.clock,
     log: createRecordingLogger(),
+    audit: createMemoryAudit(),
     metrics: createRelayMetrics(metrics),
     inboundPoolBytesMax,
   });
