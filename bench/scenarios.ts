@@ -1,6 +1,7 @@
 /** All scenarios, in the order in which they run. A new one is one file in `scenarios/` or `ratios/`, and one line here. */
 import { grpcFramesRatio } from "./ratios/grpc-frames.ts";
 import { groupCommitRatio } from "./ratios/group-commit.ts";
+import { keyHealthRatio } from "./ratios/key-health.ts";
 import { keyIdsRatio } from "./ratios/key-ids.ts";
 import { oneTimeTagRatio } from "./ratios/one-time-tag.ts";
 import type { Scenario } from "./scenario.ts";
@@ -17,6 +18,7 @@ export const scenarios: readonly Scenario[] = [
   encDecPairs,
   memory,
   oneTimeTagRatio,
+  keyHealthRatio,
   keyIdsRatio,
   groupCommitRatio,
   grpcFramesRatio,

@@ -25,9 +25,12 @@ export const FAULTS = {
   garbage: "random bytes in the line, between two frames and in the middle of one",
   flip: "one bit of that end's next key block is wrong; only a proof of equality can find it",
   missing: "that end never gives its next key block; the other end has it",
+  zero: "the next key block is nothing but zeros, at both ends: only a health test can find it",
+  repeat: "the next key block has the bytes of the one before, at both ends, under a new id",
+  stuck: "every key block from now on has the same bytes, at both ends, until restore",
   stall: "that end keeps its line open and says nothing until restore",
   slow: "that end gives key at a tenth of the rate until restore, and the link has no more",
-  restore: "undoes cut, stall and slow",
+  restore: "undoes cut, stuck, stall and slow",
 } as const;
 export type FaultName = keyof typeof FAULTS;
 export const FAULT_NAMES = Object.keys(FAULTS) as [FaultName, ...FaultName[]];
@@ -50,6 +53,7 @@ export interface EmulatedLinkState {
   readonly plugged: readonly LinkEnd[];
   readonly stalled: readonly LinkEnd[];
   readonly slow: readonly LinkEnd[];
+  readonly stuck: boolean;
   readonly generatedBlocks: number;
   /** What the host at each end has stored. */
   readonly acknowledgedBlocks: Readonly<Record<LinkEnd, number>>;
@@ -140,6 +144,7 @@ class EmulatedLink {
       plugged: LINK_ENDS.filter((end) => this.#ends[end].line.isPlugged),
       stalled: LINK_ENDS.filter((end) => this.#ends[end].line.isStalled),
       slow: LINK_ENDS.filter((end) => this.#pair.isSlow(end)),
+      stuck: this.#pair.isStuck,
       generatedBlocks: this.#pair.generatedBlocks,
       acknowledgedBlocks: { a: this.#pair.firstKept("a"), b: this.#pair.firstKept("b") },
       blockBytes,
@@ -166,6 +171,7 @@ class EmulatedLink {
         return;
       case "restore":
         this.#setCut(false);
+        this.#pair.setStuck(false);
         for (const end of ends) {
           this.#ends[end].line.setStalled(false);
           this.#setSlow(end, false);
@@ -173,6 +179,13 @@ class EmulatedLink {
         return;
       case "missing":
         for (const end of ends) this.#pair.withholdNext(end);
+        return;
+      case "zero":
+      case "repeat":
+        this.#pair.spoilNext(name);
+        return;
+      case "stuck":
+        this.#pair.setStuck(true);
         return;
       case "slow":
         for (const end of ends) this.#setSlow(end, true);

@@ -68,6 +68,10 @@ export class LinkPair {
   /** Blocks `#first` to `#first + #kept.length - 1`. */
   #kept: Uint8Array<ArrayBuffer>[] = [];
   #first = 0;
+  /** The block that was generated last, for those that are to repeat it. */
+  #last: Uint8Array<ArrayBuffer> | undefined;
+  #nextIs: "new" | "zero" | "repeat" = "new";
+  #isStuck = false;
   #isCut = false;
   #nextAt: MonotonicMs;
   #cancelTimer: () => void = () => undefined;
@@ -152,6 +156,20 @@ export class LinkPair {
     return this.#ends[end].withheld.has(number);
   }
 
+  /** The next block, at both ends: nothing but zeros, or the bytes of the one before. */
+  spoilNext(how: "zero" | "repeat"): void {
+    this.#nextIs = how;
+  }
+
+  /** A stuck pair gives the same bytes again and again, at both ends, under new ids. */
+  setStuck(isStuck: boolean): void {
+    this.#isStuck = isStuck;
+  }
+
+  get isStuck(): boolean {
+    return this.#isStuck;
+  }
+
   /** A slow end gives a tenth of the rate; the other end has no more key than both have. */
   setSlow(end: LinkEnd, isSlow: boolean): void {
     this.#ends[end].pace = isSlow ? SLOW_SHARE : 1;
@@ -179,6 +197,7 @@ export class LinkPair {
     this.#cancelTimer();
     for (const { cancelWake } of Object.values(this.#ends)) cancelWake();
     for (const bytes of this.#kept) bytes.fill(0);
+    this.#last?.fill(0);
     this.#kept = [];
   }
 
@@ -218,14 +237,24 @@ export class LinkPair {
 
   /** A full end stops both: key that one of them lacks helps nobody. */
   #generate(): void {
-    const { blockBytes } = this.#options;
     const now = this.#parts.clock.monotonic();
     while (this.#nextAt <= now && !this.#isFull()) {
-      this.#kept.push(this.#parts.blocks.block(this.generatedBlocks, blockBytes));
+      this.#kept.push(this.#newBlock());
       this.#nextAt += this.#blockMs * this.#jittered(JITTER);
     }
     this.#schedule();
     this.#wakeBoth();
+  }
+
+  #newBlock(): Uint8Array<ArrayBuffer> {
+    const { blockBytes } = this.#options;
+    const bytes = this.#parts.blocks.block(this.generatedBlocks, blockBytes);
+    if (this.#nextIs === "zero") bytes.fill(0);
+    else if (this.#last !== undefined && (this.#isStuck || this.#nextIs === "repeat")) bytes.set(this.#last);
+    this.#nextIs = "new";
+    this.#last ??= new Uint8Array(new ArrayBuffer(blockBytes));
+    this.#last.set(bytes);
+    return bytes;
   }
 
   #isFull(): boolean {

@@ -19,11 +19,12 @@ export function linkTable(links: readonly EmulatedLinkState[]): readonly string[
   return textTable(COLUMNS, links);
 }
 
-function endText({ plugged, stalled, slow }: EmulatedLinkState, end: LinkEnd): string {
+function endText({ plugged, stalled, slow, stuck }: EmulatedLinkState, end: LinkEnd): string {
   const faults = [
     ...(plugged.includes(end) ? [] : ["unplugged"]),
     ...(stalled.includes(end) ? ["stalled"] : []),
     ...(slow.includes(end) ? ["slow"] : []),
+    ...(stuck ? ["stuck"] : []),
   ];
   return faults.length === 0 ? "well" : faults.join(", ");
 }

@@ -44,7 +44,8 @@ Try it, while the demo network runs (npm start):
   qkd-emulator ctl status
   qkd-emulator ctl cut aachen--bonn              and then: ctl restore aachen--bonn
   qkd-emulator ctl unplug aachen--bonn bonn      and then: ctl plug aachen--bonn bonn
-  qkd-emulator ctl flip aachen--bonn aachen      the segment is found out and discarded`;
+  qkd-emulator ctl flip aachen--bonn aachen      the segment is found out and discarded
+  qkd-emulator ctl stuck aachen--bonn            the module is taken out of service; then: ctl restore aachen--bonn`;
 
 interface LinkOptions {
   readonly id: string;

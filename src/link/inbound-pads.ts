@@ -19,6 +19,8 @@ import { framesHashKey, openingVerifies, SEGMENT_HEADER_BYTES, witnessedTag } fr
 const OPENINGS_WAITING_MAX = 64;
 /** More open at once than any owner of ours opens ahead: the neighbour does not close what it has used up. */
 const OPEN_MAX = 48;
+/** Segments whose openings failed, before those that are gone are forgotten. */
+const OPENING_FAILURES_MAX = 256;
 /** Openings that are worked on together and made durable together. */
 const TOGETHER_MAX = 16;
 
@@ -55,6 +57,8 @@ export class InboundPads {
   #waiting: (SegmentOpening | SegmentClosing)[] = [];
   /** Their openings are being recorded, and the neighbour still has them open as far as we know. */
   readonly #recording = new Set<SegmentName>();
+  /** Of segments not open yet: how often an opening did not verify. */
+  readonly #openingFailures = new Map<SegmentName, number>();
 
   constructor(parts: LinkParts) {
     this.#parts = parts;
@@ -176,15 +180,15 @@ export class InboundPads {
 
   /** @returns undefined for an opening that is not to be recorded: it was answered, where it has an answer */
   async #verify({ segment: name, tag, mark }: SegmentOpening, alreadyOpening: number): Promise<Verified | undefined> {
-    const { stock, link, selfEnd, metrics, log, limits } = this.#parts;
+    const { stock, link, selfEnd, log, limits, guards } = this.#parts;
     const held = this.#open.get(name);
     if (held !== undefined) return void this.#sendWitnessed(name, held.material); // a repeat: the same bytes again
     const record = stock.segment(name);
+    if (guards.tags.out !== undefined) return void this.#refuse(name);
     const usedBefore = record === undefined || record.owner === selfEnd || name <= stock.state.witnessedUpTo;
     if (usedBefore) log.warn("opening refused: the name was used before, or is not held", { segment: name });
     if (usedBefore || this.#open.size + alreadyOpening >= Math.max(OPEN_MAX, 2 * limits.openAhead)) {
-      this.#parts.send({ kind: "segment-closing", segment: name, reason: "refused" });
-      return undefined;
+      return void this.#refuse(name);
     }
     const material = await stock.readSegment(record);
     if (material === undefined) {
@@ -195,9 +199,47 @@ export class InboundPads {
       return { name, material, lengthBytes: record.lengthBytes, mark };
     }
     material.erase();
+    await this.#openingFailed(name);
+    return undefined;
+  }
+
+  /** Nothing changes: whoever sent it does not hold the key. But it may be tried so often only. */
+  async #openingFailed(name: SegmentName): Promise<void> {
+    const { stock, metrics, link, log, limits } = this.#parts;
     metrics.tagFailures.add({ link });
     log.warn("opening tag wrong", { segment: name });
-    return undefined; // nothing changes: whoever sent it does not hold the key
+    const failures = (this.#openingFailures.get(name) ?? 0) + 1;
+    if (this.#openingFailures.size >= OPENING_FAILURES_MAX) this.#forgetOpeningFailures();
+    this.#openingFailures.set(name, failures);
+    if (failures < limits.tagFailuresMax || stock.segment(name) === undefined) return;
+    this.#openingFailures.delete(name);
+    const transaction = stock.vault.transaction();
+    stock.destroySegment(transaction, name, "burned");
+    await stock.vault.commit(transaction);
+    this.#closedForTags(name, `${failures} openings of segment ${name} did not verify: burned`);
+  }
+
+  #forgetOpeningFailures(): void {
+    for (const name of [...this.#openingFailures.keys()]) {
+      if (this.#parts.stock.segment(name) === undefined) this.#openingFailures.delete(name);
+    }
+  }
+
+  #refuse(name: SegmentName): void {
+    this.#parts.send({ kind: "segment-closing", segment: name, reason: "refused" });
+  }
+
+  /** When it happens again and again, somebody forges: no pad of the neighbour is opened for a while (SECURITY, 1.2). */
+  #closedForTags(name: SegmentName, sentence: string): void {
+    const { troubles, guards, log } = this.#parts;
+    troubles.happened(sentence);
+    this.#parts.send({ kind: "segment-closing", segment: name, reason: "tag-failures" });
+    if (!guards.tags.failed("tags under the neighbour's pads do not verify")) return;
+    log.error("no pad of the neighbour is opened: its tags do not verify", { reason: guards.tags.out!.reason });
+    for (const open of [...this.#open.keys()]) {
+      this.#close(open, "burned");
+      this.#parts.send({ kind: "segment-closing", segment: open, reason: "tag-failures" });
+    }
   }
 
   /** @returns false for a segment that was withdrawn while others were read */
@@ -209,6 +251,7 @@ export class InboundPads {
       return false;
     }
     this.#recording.add(name);
+    this.#openingFailures.delete(name);
     if (record.phase === "proposed") stock.putSegment(transaction, name, { ...record, phase: "agreed" });
     stock.destroySegment(transaction, name, "open");
     transaction.move({ owner: stock.ledger, from: "open", to: "tags", bytes: SEGMENT_HEADER_BYTES });
@@ -234,13 +277,12 @@ export class InboundPads {
   }
 
   #tagFailed(name: SegmentName, segment: OpenSegment): FrameRefusal {
-    const { metrics, link, limits, troubles } = this.#parts;
+    const { metrics, link, limits } = this.#parts;
     metrics.tagFailures.add({ link });
     segment.failures += 1;
     if (segment.failures >= limits.tagFailuresMax) {
-      troubles.happened(`${segment.failures} frames under segment ${name} did not verify: closed`);
       this.#close(name, "burned");
-      this.#parts.send({ kind: "segment-closing", segment: name, reason: "tag-failures" });
+      this.#closedForTags(name, `${segment.failures} frames under segment ${name} did not verify: closed`);
     }
     return "tag-wrong";
   }
@@ -250,6 +292,7 @@ export class InboundPads {
     if (segment === undefined) return;
     this.#open.delete(name);
     segment.material.erase();
+    if (segment.failures === 0 && to === "tails") this.#parts.guards.tags.good();
     const { ledger, vault } = this.#parts.stock;
     vault.ledger.move({ owner: ledger, from: "open", to, bytes: restOf(segment) });
   }

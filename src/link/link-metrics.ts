@@ -15,6 +15,8 @@ export interface LinkMetrics {
   readonly openings: Counter<"link" | "role">;
   readonly tagFailures: Counter<"link">;
   readonly deviceFaults: Gauge<"link" | "fault">;
+  readonly unfitBits: Counter<"link" | "reason">;
+  readonly outOfService: Gauge<"link" | "part">;
 }
 
 export function createLinkMetrics(registry: MetricsRegistry): LinkMetrics {
@@ -72,6 +74,22 @@ export function createLinkMetrics(registry: MetricsRegistry): LinkMetrics {
       name: "qkdn_link_device_faults",
       help: "What went wrong on the module's line since it was opened.",
       labels: ["link", "fault"],
+    }),
+    ...healthMetrics(registry),
+  };
+}
+
+function healthMetrics(registry: MetricsRegistry): Pick<LinkMetrics, "unfitBits" | "outOfService"> {
+  return {
+    unfitBits: registry.counter({
+      name: "qkdn_link_unfit_bits_total",
+      help: "Key of the module that was refused before use: by a health test, or because it or its id came before.",
+      labels: ["link", "reason"],
+    }),
+    outOfService: registry.gauge({
+      name: "qkdn_link_out_of_service",
+      help: "1 while a part of the link is out of service: module (it gives unfit key), agreement (the ends hold different bits), tags (forged frames).",
+      labels: ["link", "part"],
     }),
   };
 }

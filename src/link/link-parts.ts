@@ -6,6 +6,7 @@ import type { Logger } from "../runtime/logger.ts";
 import type { LinkMetrics } from "./link-metrics.ts";
 import type { LinkStock } from "./link-stock.ts";
 import type { LinkEnd } from "./manifest.ts";
+import type { ServiceGuard } from "./service-guard.ts";
 import type { TroubleLog } from "./trouble-log.ts";
 
 export interface LinkParts {
@@ -18,9 +19,20 @@ export interface LinkParts {
   readonly log: Logger;
   readonly metrics: LinkMetrics;
   readonly troubles: TroubleLog;
+  readonly guards: LinkGuards;
   readonly limits: LinkLimits;
   /** Over the present session. @returns false when there is none, or its line is full */
   readonly send: (message: PeerMessage) => boolean;
+}
+
+/** What may be taken out of service, each for itself: stock that is proven equal is used in any case. */
+export interface LinkGuards {
+  /** The module, while it gives unfit key: all that it gives is discarded. */
+  readonly module: ServiceGuard;
+  /** Agreement, while the ends hold different bits: the leader proposes nothing. */
+  readonly agreement: ServiceGuard;
+  /** The neighbour's pads, while what comes under them does not verify: none is opened. */
+  readonly tags: ServiceGuard;
 }
 
 export interface LinkLimits {
@@ -40,7 +52,7 @@ export interface LinkLimits {
   readonly keyLifetimeMs: number;
   /** Segments kept open ahead of need, each direction. */
   readonly openAhead: number;
-  /** A segment under whose name this many frames did not verify is closed. */
+  /** A segment under whose name this many frames or openings did not verify is closed and burned. */
   readonly tagFailuresMax: number;
 }
 

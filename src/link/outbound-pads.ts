@@ -50,6 +50,8 @@ interface OpenSegment {
   /** The witness was told in this session. */
   told: boolean;
   witnessed: boolean;
+  /** Answers of the witness that did not verify. */
+  failures: number;
   cursor: number;
 }
 
@@ -193,12 +195,17 @@ export class OutboundPads {
   }
 
   witnessed({ segment: name, tag }: SegmentWitnessed): void {
-    const { link, metrics, log } = this.#parts;
+    const { link, metrics, log, limits } = this.#parts;
     const segment = this.#open.find((open) => open.name === name);
     if (segment === undefined || segment.witnessed) return;
     if (!segment.material.expose((bytes) => witnessedVerifies(bytes, { link, segment: name }, tag))) {
       metrics.tagFailures.add({ link });
       log.warn("witness tag wrong", { segment: name });
+      segment.failures += 1;
+      if (segment.failures >= limits.tagFailuresMax) {
+        this.#parts.send({ kind: "segment-closing", segment: name, reason: "tag-failures" });
+        this.#burn((open) => open === segment, "answers to its opening did not verify");
+      }
       return;
     }
     segment.witnessed = true;
@@ -242,6 +249,7 @@ export class OutboundPads {
         ...times,
         told: false,
         witnessed: false,
+        failures: 0,
         cursor: SEGMENT_HEADER_BYTES,
       };
       this.#open.push(segment);

@@ -12,7 +12,7 @@ import type { LinkParts } from "./link-parts.ts";
 import type { ChunkRecord } from "./link-records.ts";
 import { decodeManifest, type Manifest } from "./manifest.ts";
 import { isPlausible } from "./plausible-name.ts";
-import { agreedRecord } from "./proposer.ts";
+import { agreedRecord, endsDiffer } from "./proposer.ts";
 import { partOf, type KeySpan } from "./quarantine.ts";
 import { answerTag, proposalVerifies, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES } from "./segment-tags.ts";
 
@@ -109,12 +109,13 @@ export class ProposalAnswerer {
 
   /** Durable before it is said: the leader may act on it at once. */
   async #say({ transaction, answers }: Group): Promise<void> {
-    const { stock, metrics, link } = this.#parts;
+    const { stock, metrics, link, guards } = this.#parts;
     if (answers.length === 0) return;
     await stock.vault.commit(transaction);
     for (const answer of answers) {
       this.#parts.send(answer);
       metrics.segments.add({ link, result: "agreed" });
+      guards.agreement.good();
     }
     this.#onStock();
   }
@@ -163,9 +164,9 @@ export class ProposalAnswerer {
   }
 
   async #refuseMismatch(proposal: Proposal, keys: readonly KeySpan[]): Promise<void> {
-    const { metrics, link, troubles } = this.#parts;
+    const { metrics, link } = this.#parts;
     metrics.tagFailures.add({ link });
-    troubles.happened(`the ends hold different bits in segment ${proposal.segment}: discarded`);
+    endsDiffer(this.#parts, proposal.segment);
     await this.#discard(proposal, keys, "discarded");
     this.#refuse(proposal, "mismatch", []);
   }

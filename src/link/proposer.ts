@@ -105,7 +105,8 @@ export class Proposer {
    * @returns whether it did anything
    */
   async propose(): Promise<boolean> {
-    const { stock, limits } = this.#parts;
+    const { stock, limits, guards } = this.#parts;
+    if (guards.agreement.out !== undefined) return false;
     const transaction = stock.vault.transaction();
     const proposals: Proposal[] = [];
     while (this.#expected.size < limits.proposalsInFlightMax) {
@@ -158,7 +159,7 @@ export class Proposer {
 
   /** Takes positive answers, made durable together; one whose tag is wrong is a negative one. */
   async agreed(answers: readonly Agreement[]): Promise<void> {
-    const { stock, metrics, link } = this.#parts;
+    const { stock, metrics, link, guards } = this.#parts;
     let transaction = stock.vault.transaction();
     for (const { segment, tag } of answers) {
       const record = stock.segment(segment);
@@ -170,6 +171,7 @@ export class Proposer {
         this.#forgetPeerIds(record);
         stock.putSegment(transaction, segment, agreedRecord(record, hexOfBytes(tag)));
         metrics.segments.add({ link, result: "agreed" });
+        guards.agreement.good();
       } else {
         metrics.tagFailures.add({ link });
         await this.#commit(transaction);
@@ -187,7 +189,7 @@ export class Proposer {
   }
 
   async disagreed({ segment, reason, missing }: Disagreement): Promise<void> {
-    const { stock, metrics, link, log, troubles } = this.#parts;
+    const { stock, metrics, link, log } = this.#parts;
     const record = stock.segment(segment);
     this.#expected.delete(segment);
     if (record === undefined) return;
@@ -210,7 +212,7 @@ export class Proposer {
     await stock.vault.commit(transaction);
     metrics.segments.add({ link, result: reason });
     log.warn("segment not agreed", { segment, reason, missing: missing.length });
-    if (reason === "mismatch") troubles.happened(`the ends hold different bits in segment ${segment}: discarded`);
+    if (reason === "mismatch") endsDiffer(this.#parts, segment);
   }
 
   /** Keys that both ends have, when they fill a segment or have waited long enough. */
@@ -258,6 +260,14 @@ export class Proposer {
 
   #seconds(): number {
     return Math.floor(this.#parts.clock.monotonic() / SECOND_MS);
+  }
+}
+
+/** Told at both ends, and counted for taking the agreement out of service (DESIGN 5, step 4). */
+export function endsDiffer({ troubles, guards, log }: LinkParts, segment: SegmentName): void {
+  troubles.happened(`the ends hold different bits in segment ${segment}: discarded`);
+  if (guards.agreement.failed("the ends hold different bits")) {
+    log.error("no more key is agreed on: the ends hold different bits", { reason: guards.agreement.out!.reason });
   }
 }
 

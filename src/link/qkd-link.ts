@@ -7,7 +7,7 @@ import type {
   QkdModuleStatus,
 } from "../driver/qkd-driver.ts";
 import { linkEnds, linkIdBetween, type Incarnation, type LinkId, type NodeId } from "../model/ids.ts";
-import { BITS_PER_BYTE } from "../model/units.ts";
+import { BITS_PER_BYTE, SECOND_MS } from "../model/units.ts";
 import type {
   Advert,
   Control,
@@ -29,16 +29,18 @@ import type { Balances } from "../store/ledger.ts";
 import { compareDirectories } from "./directory-check.ts";
 import { InboundPads, type FrameRefusal, type OpenedFrame } from "./inbound-pads.ts";
 import { KeyAgreement } from "./key-agreement.ts";
-import type { LinkLimits, LinkParts } from "./link-parts.ts";
+import type { LinkGuards, LinkLimits, LinkParts } from "./link-parts.ts";
 import type { LinkMetrics } from "./link-metrics.ts";
 import { LinkSession } from "./link-session.ts";
 import { LinkStock } from "./link-stock.ts";
+import type { LinkEnd } from "./manifest.ts";
 import { judgeMark, type MarkJudgement } from "./mark.ts";
 import { createModuleIntake } from "./module-intake.ts";
 import { OutboundPads } from "./outbound-pads.ts";
 import { PadDemand } from "./pad-demand.ts";
 import { RateMeter } from "./rate-meter.ts";
 import { helloOf, reconcile } from "./reconciliation.ts";
+import { ServiceGuard } from "./service-guard.ts";
 import { TroubleLog } from "./trouble-log.ts";
 
 export interface QkdLinkParts {
@@ -95,6 +97,15 @@ export interface LinkReport {
   /** The module waits until some of it is spent. */
   readonly stockIsFull: boolean;
   readonly troubles: readonly string[];
+  /** Parts of the link that failed too often, and why. Each is tried again by itself after a while. */
+  readonly outOfService: readonly OutOfServiceReport[];
+}
+
+export interface OutOfServiceReport {
+  readonly part: keyof LinkGuards;
+  readonly reason: string;
+  /** When it is tried again. */
+  readonly remainingMs: number;
 }
 
 export interface QkdLink {
@@ -116,6 +127,8 @@ export interface QkdLink {
   adopt(session: PeerSession): void;
   /** Burns all that is shared and not open: after a rollback. */
   burnStock(): Promise<void>;
+  /** The operator says that what was wrong is mended. @returns the parts that were out of service, and are back */
+  release(): readonly (keyof LinkGuards)[];
   report(): LinkReport;
 }
 
@@ -154,10 +167,16 @@ class OpenQkdLink implements QkdLink {
     this.#parts = parts;
     this.#listener = listener;
     const log = parts.log.child({ link: this.id });
-    const selfEnd = linkEnds(this.id)[0] === self ? "leader" : "follower";
+    const selfEnd: LinkEnd = linkEnds(this.id)[0] === self ? "leader" : "follower";
     const troubles = new TroubleLog(clock);
     const send = (message: PeerMessage): boolean => this.#session.send(message);
-    this.#link = { link: this.id, self, neighbour, selfEnd, stock, clock, log, metrics, troubles, limits, send };
+    const guards = {
+      module: new ServiceGuard(clock),
+      agreement: new ServiceGuard(clock),
+      tags: new ServiceGuard(clock),
+    };
+    const shared = { self, neighbour, selfEnd, stock, clock, log, metrics, troubles, guards, limits, send };
+    this.#link = { link: this.id, ...shared };
     this.#outbound = new OutboundPads(this.#link, () => listener.padsAvailable(this));
     this.#inbound = new InboundPads(this.#link);
     metrics.tagFailures.add({ link: this.id }, 0); // a counter that is there can be watched
@@ -214,8 +233,17 @@ class OpenQkdLink implements QkdLink {
     await stock.vault.commit(transaction);
   }
 
+  release(): readonly (keyof LinkGuards)[] {
+    const { guards, log } = this.#link;
+    const released = guardsOf(guards).filter(([, guard]) => guard.release());
+    const parts = released.map(([part]) => part);
+    if (parts.length > 0) log.warn("released by the operator", { parts });
+    return parts;
+  }
+
   report(): LinkReport {
     const { stock, selfEnd, troubles, limits } = this.#link;
+    const outOfService = outOfServiceOf(this.#link);
     const module = this.#module.module();
     return {
       link: this.id,
@@ -235,7 +263,8 @@ class OpenQkdLink implements QkdLink {
       ownNeedBytesPerSecond: this.#ownNeed.perSecond(),
       balances: stock.vault.ledger.balances(stock.ledger),
       stockIsFull: stock.isFull(limits.stockBytesMax),
-      troubles: troubles.sentences(),
+      troubles: [...outOfService.map(outOfServiceSentence), ...troubles.sentences()],
+      outOfService,
     };
   }
 
@@ -325,3 +354,16 @@ class OpenQkdLink implements QkdLink {
 
 const ownNeedBytes = ({ tags, proofs, tails, discarded, burned, burnedOpen }: Balances): number =>
   tags + proofs + tails + discarded + burned + burnedOpen;
+
+const guardsOf = (guards: LinkGuards): [keyof LinkGuards, ServiceGuard][] =>
+  Object.entries(guards) as [keyof LinkGuards, ServiceGuard][];
+
+function outOfServiceOf({ guards, clock }: LinkParts): readonly OutOfServiceReport[] {
+  return guardsOf(guards).flatMap(([part, { out }]) => {
+    if (out === undefined) return [];
+    return [{ part, reason: out.reason, remainingMs: Math.max(0, out.until - clock.monotonic()) }];
+  });
+}
+
+const outOfServiceSentence = ({ part, reason, remainingMs }: OutOfServiceReport): string =>
+  `${part} out of service: ${reason}; tried again in ${Math.ceil(remainingMs / SECOND_MS)} s`;

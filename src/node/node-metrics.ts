@@ -41,6 +41,9 @@ export function collectLink(metrics: LinkMetrics, report: LinkReport): void {
     metrics.deviceFaults.set({ link, fault: "crc" }, crcErrors);
     metrics.deviceFaults.set({ link, fault: "key-refused" }, keysRefused);
   }
+  for (const part of ["module", "agreement", "tags"] as const) {
+    metrics.outOfService.set({ link, part }, report.outOfService.some((out) => out.part === part) ? 1 : 0);
+  }
   const stock = {
     quarantine: report.quarantineBytes,
     outbound: report.outboundBytes,

@@ -19,6 +19,7 @@ const ROWS: Readonly<Record<string, RegExp>> = {
   "enc-dec-pairs": /^\| at 1000\/s: pair, p99 .* ms .* at most 10 /m,
   memory: /^\| memory of a daemon, at most .* MB .* at most 150 /m,
   "one-time-tag": /^\| one-time tag against HMAC-SHA-256 .* times as fast /m,
+  "key-health": /^\| one core, for the health of 32-byte keys at 100 Mb\/s /m,
   "key-ids": /^\| ids in one pass against one by one .* times as fast /m,
   "group-commit": /^\| 16 commits together against alone .* times as fast /m,
   "grpc-frames": /^\| gRPC session against TLS alone .* times as fast /m,

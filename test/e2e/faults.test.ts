@@ -12,6 +12,7 @@ const NORTH = "hub--north";
 const SOUTH = "hub--south";
 const LOST = /^module lost: /;
 const NEVER_MATCHED = /that north never had: discarded/;
+const OUT_OF_SERVICE = /^module out of service: /;
 const DIFFERENT = /^the ends hold different bits in segment .*: discarded/;
 
 describe("with faults on the line", () => {
@@ -206,6 +207,53 @@ describe("with faults on the line", () => {
     assert.deepEqual(await saeSouth.copies("sae-north", idsOf(keys)), keys);
     await network.cause("restore", NORTH);
     await assertLineWorks(NORTH);
+    await assertPairsEqual();
+  });
+
+  it("key that is unfit for use is refused at both ends, told and counted by reason: zeros, and what came before", async () => {
+    const unfit = (node: NetworkNode, reason: string): Promise<number | undefined> =>
+      node.metric("qkdn_link_unfit_bits_total", { link: NORTH, reason });
+    const discarded = async (): Promise<number> =>
+      (await hub.status()).ledger.find(({ owner }) => owner === `link/${NORTH}`)!.balances.discarded;
+    const before = await discarded();
+    assert.equal(await unfit(hub, "zero"), 0, "there from the start");
+    for (const [fault, reason] of [
+      ["zero", "zero"],
+      ["repeat", "stuck"],
+    ] as const) {
+      await network.cause(fault, NORTH);
+      for (const node of [hub, north]) {
+        await until(`${node.id} counts it`, async () => (await unfit(node, reason)) === 8 * 8192);
+      }
+      const told = (await north.link("hub")).troubles.join();
+      assert.match(told, new RegExp(`the module gave unfit key \\(1 ${reason}\\): discarded`));
+    }
+    assert.equal((await discarded()) - before, 2 * 8192, "one block each");
+    await assertLineWorks(NORTH);
+    await assertPairsEqual();
+  });
+
+  it("a stuck module is taken out of service with the reason shown, and taken back when it gives key again", async () => {
+    await network.cause("stuck", SOUTH);
+    for (const [node, neighbour] of [
+      [hub, "south"],
+      [south, "hub"],
+    ] as const) {
+      const out = await untilLink(node, neighbour, "module out of service", ({ troubles }) =>
+        troubles.some((text) => OUT_OF_SERVICE.test(text)),
+      );
+      assert.match(
+        out.troubles.find((text) => OUT_OF_SERVICE.test(text))!,
+        /unfit key: \d+ stuck \(3 in a row\)/,
+      );
+      assert.equal(out.module.state, "generating", "as it says itself");
+      assert.equal(await node.metric("qkdn_link_out_of_service", { link: SOUTH, part: "module" }), 1);
+    }
+    const keys = await saeNorth.newKeys("sae-south", { number: 20 });
+    assert.deepEqual(await saeSouth.copies("sae-north", idsOf(keys)), keys, "from stock");
+    await network.cause("restore", SOUTH);
+    await assertLineWorks(SOUTH);
+    assert.equal(await hub.metric("qkdn_link_out_of_service", { link: SOUTH, part: "module" }), 0);
     await assertPairsEqual();
   });
 

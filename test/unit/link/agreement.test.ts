@@ -104,6 +104,30 @@ describe("agreement on a segment", () => {
     assert.match(ends.follower.parts.troubles.sentences().join(), /different bits/);
   });
 
+  it("after three segments in a row that differ the leader proposes no more, both ends say so, and a release ends it", async () => {
+    const ends = await openEnds();
+    const mismatch = async (number: number): Promise<void> => {
+      const keys = moduleKeys(64 * number, 64, 64);
+      keys[0]!.material.expose((bytes) => (bytes[9]! ^= 4));
+      await store(ends.leader, moduleKeys(64 * number, 64, 64));
+      await store(ends.follower, keys);
+      ends.announce();
+      assert.ok(await ends.proposer.propose());
+      assert.equal(await settle(ends, proposalOf(ends)), "mismatch");
+    };
+    for (let number = 0; number < 3; number++) await mismatch(number);
+    for (const end of [ends.leader, ends.follower]) await store(end, moduleKeys(1000, 64, 64));
+    ends.announce();
+    assert.equal(await ends.proposer.propose(), false);
+    for (const { parts } of [ends.leader, ends.follower]) {
+      assert.equal(parts.guards.agreement.out?.reason, "the ends hold different bits (3 in a row)");
+    }
+    assert.equal(ends.leader.stock.quarantine.bytes, 4096, "what is not agreed yet waits");
+    ends.leader.parts.guards.agreement.release();
+    assert.ok(await ends.proposer.propose());
+    assert.equal(await settle(ends, proposalOf(ends)), "agreed");
+  });
+
   it("a proposal repeated gets the same answer again; after a refusal it is stale", async () => {
     const ends = await openEnds();
     for (const end of [ends.leader, ends.follower]) await store(end, moduleKeys(0, 64, 64));

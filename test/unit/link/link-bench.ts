@@ -5,6 +5,7 @@ import { LinkStock } from "../../../src/link/link-stock.ts";
 import type { LinkEnd } from "../../../src/link/manifest.ts";
 import { agreedRecord } from "../../../src/link/proposer.ts";
 import type { KeySpan } from "../../../src/link/quarantine.ts";
+import { ServiceGuard } from "../../../src/link/service-guard.ts";
 import { TroubleLog } from "../../../src/link/trouble-log.ts";
 import { linkIdBetween, segmentName, type NodeId, type QkdKeyId, type SegmentName } from "../../../src/model/ids.ts";
 import { KeyMaterial } from "../../../src/model/key-material.ts";
@@ -56,6 +57,11 @@ export async function openLinkEnd(
     log,
     metrics: createLinkMetrics(metrics),
     troubles: new TroubleLog(store.clock),
+    guards: {
+      module: new ServiceGuard(store.clock),
+      agreement: new ServiceGuard(store.clock),
+      tags: new ServiceGuard(store.clock),
+    },
     limits: { ...LINK_LIMITS, ...options.limits },
     send: (message) => bench.line && sent.push(message) > 0,
   };

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { InboundPads, type OpenedFrame } from "../../../src/link/inbound-pads.ts";
 import { OutboundPads } from "../../../src/link/outbound-pads.ts";
+import { TAG_PAD_BYTES } from "../../../src/link/one-time-tag.ts";
+import { SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES } from "../../../src/link/segment-tags.ts";
 import type { SegmentName } from "../../../src/model/ids.ts";
 import type { PeerMessage } from "../../../src/peer/peer-messages.ts";
 import { agree, LEDGER, openLinkEnd, quiet, type LinkEndBench } from "./link-bench.ts";
@@ -187,6 +189,53 @@ describe("pads of a link", () => {
     await pair.deliver();
     assert.equal(seal(pair, message(10)), undefined);
     assert.equal(pair.owner.vault.ledger.balances(LEDGER).open, 0);
+    await pair.close();
+  });
+
+  it("a segment is too short for 2^16 frames under one hash key", () => {
+    assert.ok((SEGMENT_BYTES_MAX - SEGMENT_HEADER_BYTES) / TAG_PAD_BYTES < 2 ** 16);
+  });
+
+  it("an opening may be forged so often only: then its segment is burned at both ends, and the next may be opened", async () => {
+    const pair = await openPair([1024, 1024], { tagFailuresMax: 4, openAhead: 1 });
+    const [opening, next] = pair.owner.sent.splice(0);
+    assert.ok(opening?.kind === "segment-opening" && next?.kind === "segment-opening");
+    for (let attempt = 0; attempt < 5; attempt++) {
+      pair.in.receive({ ...opening, tag: new Uint8Array(16).fill(attempt) });
+      await quiet();
+    }
+    assert.equal(pair.witness.stock.segment(opening.segment), undefined);
+    assert.equal(pair.witness.vault.ledger.balances(LEDGER).burned, 1024);
+    pair.in.receive(next);
+    await quiet();
+    await pair.deliver();
+    assert.equal(pair.owner.vault.ledger.balances(LEDGER).burned, 1024 - SEGMENT_HEADER_BYTES);
+    assert.ok(seal(pair, message(10)), "under the next segment");
+    await pair.close();
+  });
+
+  it("when segment after segment is closed for its tags none is opened for a while: somebody forges", async () => {
+    const pair = await openPair([1024, 1024, 1024, 1024, 1024], { tagFailuresMax: 2, openAhead: 1 });
+    for (let closed = 0; closed < 3; closed++) {
+      await pair.deliver();
+      const forged = seal(pair, message(40))!.bytes.slice();
+      forged[forged.length - 1]! ^= 1;
+      for (let attempt = 0; attempt < 2; attempt++) assert.equal(pair.in.openFrame(forged), "tag-wrong");
+    }
+    assert.match(pair.witness.parts.guards.tags.out!.reason, /3 in a row/);
+    assert.equal(pair.in.openBytes, 0);
+    await pair.deliver();
+    assert.equal(seal(pair, message(10)), undefined, "openings are refused");
+    await pair.close();
+  });
+
+  it("answers to an opening that do not verify burn its segment when there are too many", async () => {
+    const pair = await openPair([1024], { tagFailuresMax: 4 });
+    const forged = { kind: "segment-witnessed", segment: pair.segments[0]!, tag: new Uint8Array(16) } as const;
+    for (let attempt = 0; attempt < 4; attempt++) pair.out.witnessed(forged);
+    assert.equal(pair.out.openBytes, 0);
+    await pair.deliver();
+    assert.equal(pair.in.openBytes, 0);
     await pair.close();
   });
 
