@@ -12,6 +12,7 @@ import { lookupIn, segmentRunsOf, type SegmentRun } from "../model/segment-runs.
 import { MINUTE_MS } from "../model/units.ts";
 import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
+import type { ChunkName } from "../store/key-bag.ts";
 import type { KeyVault } from "../store/key-vault.ts";
 import type { PlannedSegment } from "./relay-frame.ts";
 import type { PoolId, PoolSegmentRecord, Provenance } from "./pool-records.ts";
@@ -22,6 +23,9 @@ const EXPIRY_SKEW_MS = MINUTE_MS;
 const CACHED_SEGMENTS_MAX = 16;
 /** What initiators may make this node keep, in number. */
 const POOL_SEGMENTS_MAX = 16_384;
+
+/** Founding relays of one epoch: an honest origin needs another only where a proof was lost (docs/adr/0029). */
+const ID_SECRETS_MAX = 8;
 
 export interface KeyRange {
   readonly segment: SegmentName;
@@ -67,18 +71,19 @@ export class InboundPool {
     return this.#segments.epochs();
   }
 
-  idSecret(epoch: number): Promise<KeyMaterial | undefined> {
-    return this.#segments.readSecret(epoch);
+  /** Names the id secrets of an epoch: an id of it was made with one of them. */
+  idSecretNames(epoch: number): readonly ChunkName[] {
+    return this.#segments.secretNames(epoch);
   }
 
-  /** @param broughtBy  the first segment of the relay that brings the secret */
-  takesSecretOf(broughtBy: SegmentName): boolean {
-    return this.#segments.takesSecretOf(broughtBy);
+  /** The caller owns it. */
+  idSecret(epoch: number, name: ChunkName): Promise<KeyMaterial | undefined> {
+    return this.#segments.readSecret(epoch, name);
   }
 
-  /** Names the present id secret of an epoch: another secret has another name. */
-  idSecretName(epoch: number): string | undefined {
-    return this.#segments.secretName(epoch);
+  /** False for an epoch that has as many id secrets as are kept. */
+  takesSecretOf(epoch: number): boolean {
+    return this.#segments.secretNames(epoch).length < ID_SECRETS_MAX;
   }
 
   holdings(): SegmentRun[] {
@@ -104,7 +109,7 @@ export class InboundPool {
     const { vault, ledger } = this.#segments;
     const transaction = vault.transaction();
     const { idSecret } = arrived;
-    if (idSecret !== undefined) this.#segments.putSecret(transaction, arrived.segments[0]!.name, idSecret);
+    if (idSecret !== undefined) this.#segments.addSecret(transaction, arrived.segments[0]!.name, idSecret);
     for (const { name, bytes, expiresAt } of arrived.segments) {
       this.#segments.add(transaction, name, bytes, { expiresAt, provenance: arrived.provenance });
       this.#used.set(name, new RangeSet());

@@ -11,6 +11,7 @@ import { MINUTE_MS } from "../model/units.ts";
 import { lookupIn, segmentRunsOf, type SegmentRun } from "../model/segment-runs.ts";
 import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
+import type { ChunkName } from "../store/key-bag.ts";
 import type { KeyVault } from "../store/key-vault.ts";
 import type { Transaction } from "../store/transaction.ts";
 import type { PlannedSegment } from "./relay-frame.ts";
@@ -117,14 +118,14 @@ export class OutboundPool {
     return this.#segments.hasSecret(this.#segments.vault.epoch);
   }
 
-  /** Of the epoch in which a segment was named; the caller owns it. */
-  idSecret(epoch: number): Promise<KeyMaterial | undefined> {
-    return this.#segments.readSecret(epoch);
+  /** Names the present id secret of an epoch: another secret has another name. None where there is none. */
+  idSecretNames(epoch: number): readonly ChunkName[] {
+    return this.#segments.secretNames(epoch);
   }
 
-  /** Names the present id secret of an epoch: another secret has another name. */
-  idSecretName(epoch: number): string | undefined {
-    return this.#segments.secretName(epoch);
+  /** The caller owns it. */
+  idSecret(epoch: number, name: ChunkName): Promise<KeyMaterial | undefined> {
+    return this.#segments.readSecret(epoch, name);
   }
 
   /** Everything that may still be allocated from. */
@@ -144,7 +145,9 @@ export class OutboundPool {
     const { vault, ledger } = this.#segments;
     const transaction = vault.transaction();
     if (established.idSecret !== undefined) {
-      this.#segments.putSecret(transaction, established.segments[0]!.name, established.idSecret);
+      const { name } = established.segments[0]!;
+      this.#segments.dropSecrets(transaction, segmentEpoch(name));
+      this.#segments.addSecret(transaction, name, established.idSecret);
       this.#secretProvenIn = established.targetIncarnation;
     }
     for (const { name, bytes, expiresAt } of established.segments) {
@@ -292,7 +295,7 @@ export class OutboundPool {
     const { epoch } = this.#segments.vault;
     const known = this.#secretProvenIn === target || holdings.some(({ first }) => segmentEpoch(first) === epoch);
     if (known || !this.hasIdSecret) return false;
-    this.#segments.dropSecret(transaction, epoch);
+    this.#segments.dropSecrets(transaction, epoch);
     return true;
   }
 

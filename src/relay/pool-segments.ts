@@ -3,6 +3,7 @@ import { assert } from "../model/assert.ts";
 import { isQkdError } from "../model/errors.ts";
 import { segmentEpoch, type SegmentName } from "../model/ids.ts";
 import type { KeyMaterial } from "../model/key-material.ts";
+import type { ChunkName } from "../store/key-bag.ts";
 import type { KeyVault } from "../store/key-vault.ts";
 import type { Account } from "../store/ledger.ts";
 import type { RecordValue } from "../store/store-record.ts";
@@ -28,7 +29,8 @@ export class PoolSegments {
   readonly ledger: string;
   /** In the order of names once recovered; names grow with time. */
   readonly #segments = new Map<SegmentName, PoolSegmentRecord>();
-  readonly #secrets = new Map<number, IdSecretRecord>();
+  /** By epoch, in the order in which they came. */
+  readonly #secrets = new Map<number, readonly IdSecretRecord[]>();
   /** How many `usedPrefix` records a segment has. */
   readonly #additions = new Map<SegmentName, number>();
   /** Segments by length: there are few lengths. */
@@ -88,36 +90,30 @@ export class PoolSegments {
     return this.#secrets.has(epoch);
   }
 
-  secretName(epoch: number): string | undefined {
-    return this.#secrets.get(epoch)?.chunk;
+  /** Names of an epoch's id secrets, in the order in which they came. */
+  secretNames(epoch: number): readonly ChunkName[] {
+    return this.#secretsOf(epoch).map(({ chunk }) => chunk);
   }
 
   /** The caller owns it. @throws QkdError STORE_DAMAGED */
-  async readSecret(epoch: number): Promise<KeyMaterial | undefined> {
-    const record = this.#secrets.get(epoch);
+  async readSecret(epoch: number, name: ChunkName): Promise<KeyMaterial | undefined> {
+    const record = this.#secretsOf(epoch).find(({ chunk }) => chunk === name);
     return record === undefined ? undefined : this.vault.read(record);
   }
 
-  /** False for a relay that was under way longer than a later one: its secret would make the ids of that one unreadable. */
-  takesSecretOf(broughtBy: SegmentName): boolean {
-    return broughtBy > (this.#secrets.get(segmentEpoch(broughtBy))?.broughtBy ?? "");
-  }
-
-  /** A later secret of one epoch takes the place of an earlier one: the earlier one's relay was never proven. */
-  putSecret(transaction: Transaction, broughtBy: SegmentName, secret: Uint8Array): void {
+  /** Beside those that the epoch has. */
+  addSecret(transaction: Transaction, broughtBy: SegmentName, secret: Uint8Array): void {
     const epoch = segmentEpoch(broughtBy);
-    const before = this.#secrets.get(epoch);
-    if (before !== undefined) transaction.destroy([before.chunk]);
     const record: IdSecretRecord = { ...transaction.seal([secret]), broughtBy };
-    this.#secrets.set(epoch, record);
-    transaction.put(secretRecordName(this.id, epoch), record as unknown as RecordValue);
+    this.#secrets.set(epoch, [...this.#secretsOf(epoch), record]);
+    transaction.put(secretRecordName(this.id, epoch, record), record as unknown as RecordValue);
   }
 
-  dropSecret(transaction: Transaction, epoch: number): void {
-    const record = this.#secrets.get(epoch);
-    if (record === undefined) return;
+  dropSecrets(transaction: Transaction, epoch: number): void {
+    for (const record of this.#secretsOf(epoch)) {
+      transaction.delete(secretRecordName(this.id, epoch, record)).destroy([record.chunk]);
+    }
     this.#secrets.delete(epoch);
-    transaction.delete(secretRecordName(this.id, epoch)).destroy([record.chunk]);
   }
 
   /** Seals a new segment; `from` is where its bytes come from in the ledger. */
@@ -170,7 +166,7 @@ export class PoolSegments {
   dropDeadSecrets(transaction: Transaction, keep: ReadonlySet<number>): void {
     const live = new Set([...this.#segments.keys()].map(segmentEpoch));
     for (const epoch of [...this.#secrets.keys()]) {
-      if (!live.has(epoch) && !keep.has(epoch)) this.dropSecret(transaction, epoch);
+      if (!live.has(epoch) && !keep.has(epoch)) this.dropSecrets(transaction, epoch);
     }
   }
 
@@ -189,7 +185,7 @@ export class PoolSegments {
     for (const [name, value] of await this.vault.records(idSecretPrefix(this.id))) {
       const record = value as unknown as IdSecretRecord;
       const epoch = Number.parseInt(name.slice(idSecretPrefix(this.id).length), 16);
-      if (this.vault.claim(record.chunk)) this.#secrets.set(epoch, record);
+      if (this.vault.claim(record.chunk)) this.#secrets.set(epoch, [...this.#secretsOf(epoch), record]);
       else transaction.delete(name);
     }
     const additions = await this.#recoverAdditions();
@@ -208,6 +204,10 @@ export class PoolSegments {
     const unused = this.entries().reduce((sum, [, record]) => sum + record.lengthBytes - usedBytes(record), 0);
     const { stock } = this.vault.ledger.balances(this.ledger);
     assert(stock === unused, `pool ${this.ledger}: ${unused} bytes are held, the ledger says ${stock}`);
+  }
+
+  #secretsOf(epoch: number): readonly IdSecretRecord[] {
+    return this.#secrets.get(epoch) ?? [];
   }
 
   #count({ lengthBytes }: PoolSegmentRecord, change: 1 | -1): void {
@@ -237,8 +237,11 @@ export class PoolSegments {
 const additionName = (pool: PoolId, segment: SegmentName, number: number): string =>
   `${usedPrefix(pool)}${segment}/${number.toString().padStart(3, "0")}`;
 
-const secretRecordName = (pool: PoolId, epoch: number): string =>
-  idSecretPrefix(pool) + epoch.toString(16).padStart(8, "0");
+/** Records of one secret an epoch, as they were before, have no second part. */
+function secretRecordName(pool: PoolId, epoch: number, { broughtBy }: IdSecretRecord): string {
+  const suffix = broughtBy === undefined ? "" : `/${broughtBy}`;
+  return idSecretPrefix(pool) + epoch.toString(16).padStart(8, "0") + suffix;
+}
 
 function usedBytes({ used }: PoolSegmentRecord): number {
   let bytes = 0;

@@ -179,7 +179,7 @@ export class RelayHop {
     if (pool === undefined || plan.segments.some(({ name }) => pool.has(name))) return "not-admitted";
     const epochs = new Set(plan.segments.map(({ name }) => segmentEpoch(name)));
     const lifeMax = this.#parts.clock.wall() + KEY_LIFE_MAX_MS;
-    if (plan.carriesIdSecret && !pool.takesSecretOf(plan.segments[0]!.name)) return "not-admitted";
+    if (plan.carriesIdSecret && !pool.takesSecretOf(segmentEpoch(plan.segments[0]!.name))) return "not-admitted";
     const named = plan.carriesIdSecret || [...epochs].every((epoch) => pool.epochs().includes(epoch));
     if (!named) return "not-admitted"; // no key id of theirs could be read here: our holdings tell the origin
     if (epochs.size > 1 || plan.segments.some(({ expiresAt }) => expiresAt > lifeMax)) return "not-admitted";
@@ -227,7 +227,7 @@ export class RelayHop {
     const proof = payload.expose((bytes) => relayProof(planBytes, bytes));
     const provenance = { origin: plan.origin, route: plan.route, establishedAt: clock.wall() };
     if (plan.segments.some(({ name }) => pool.has(name))) return "repeated"; // a second relay under names that the first brought
-    if (plan.carriesIdSecret && !pool.takesSecretOf(plan.segments[0]!.name)) return "overtaken"; // a later one was faster
+    if (plan.carriesIdSecret && !pool.takesSecretOf(segmentEpoch(plan.segments[0]!.name))) return "overtaken"; // others were faster
     await payload.expose((bytes) => pool.add({ ...splitPayload(plan, bytes), provenance }));
     if (plan.live !== undefined) {
       pool.told([...plan.live, ...plan.segments.map(({ name }) => ({ first: name, count: 1 }))]);

@@ -7,6 +7,7 @@ import type { InboundPool, KeyRange } from "../relay/inbound-pool.ts";
 import type { AllocatedKey, OutboundPool } from "../relay/outbound-pool.ts";
 import type { PoolDirectory } from "../relay/pool-directory.ts";
 import type { PoolId } from "../relay/pool-records.ts";
+import type { ChunkName } from "../store/key-bag.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { DemandListener, MissCause } from "./demand-listener.ts";
 import { FailureBrake } from "./failure-brake.ts";
@@ -203,7 +204,8 @@ class SaeSupply implements KeySupply {
       let to = from + 1;
       while (to < keys.length && segmentEpoch(keys[to]!.segment) === epoch) to += 1;
       const group = keys.slice(from, to);
-      const codec = await this.#codec(pool, epoch);
+      const [name] = pool.idSecretNames(epoch);
+      const codec = name === undefined ? undefined : await this.#codec(pool, epoch, name);
       if (codec === undefined) throw new QkdError("KEY_SHORTAGE", "the id secret of these keys is gone", {});
       const places = group.map(({ segment, offsetBytes, material }) => ({
         number: segmentNumber(segment),
@@ -243,8 +245,8 @@ class SaeSupply implements KeySupply {
   ): Promise<{ pool: InboundPool; range: KeyRange } | "foreign" | undefined> {
     let foreign = false;
     for (const pool of this.#parts.pools.inboundPools(remote)) {
-      for (const epoch of pool.epochs()) {
-        const read = (await this.#codec(pool, epoch))?.read(pair, id);
+      for (const { epoch, name } of secretsOf(pool)) {
+        const read = (await this.#codec(pool, epoch, name))?.read(pair, id);
         if (read?.kind === "foreign") foreign = true;
         if (read?.kind !== "ours") continue;
         const { number, offsetBytes, lengthBytes } = read.place;
@@ -273,18 +275,27 @@ class SaeSupply implements KeySupply {
     return places.map(({ range }, i) => ({ id: ids[i]!, material: materials.get(range)! }));
   }
 
-  async #codec(pool: OutboundPool | InboundPool, epoch: number): Promise<KeyIdCodec | undefined> {
+  async #codec(
+    pool: OutboundPool | InboundPool,
+    epoch: number,
+    secretName: ChunkName,
+  ): Promise<KeyIdCodec | undefined> {
     const { direction, remote, keyClass } = pool.id;
-    const name = `${direction}/${remote}/${keyClass}/${epoch}/${pool.idSecretName(epoch)}`;
+    const name = `${direction}/${remote}/${keyClass}/${epoch}/${secretName}`;
     const cached = this.#codecs.get(name);
     if (cached !== undefined) return cached;
-    using secret = await pool.idSecret(epoch);
+    using secret = await pool.idSecret(epoch, secretName);
     if (secret === undefined) return undefined;
     if (this.#codecs.size >= CODECS_MAX) this.#codecs.clear();
     const codec = createKeyIdCodec(secret, keyClass, this.#parts.uuidVersion);
     this.#codecs.set(name, codec);
     return codec;
   }
+}
+
+/** The newest epoch first. */
+function* secretsOf(pool: InboundPool): Generator<{ readonly epoch: number; readonly name: ChunkName }> {
+  for (const epoch of pool.epochs()) for (const name of pool.idSecretNames(epoch)) yield { epoch, name };
 }
 
 function outOfRange(field: string, range: { value: number; min: number; max: number }): QkdError {

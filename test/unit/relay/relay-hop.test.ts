@@ -211,7 +211,7 @@ describe("the destination of a relay", () => {
     assert.deepEqual(answersOf(a), ["not-admitted at b", "established", "not-admitted at b"]);
   });
 
-  it("keeps the id secret of a later founding relay when an earlier one comes after it", async () => {
+  it("keeps the id secrets of all founding relays of an epoch, in whatever order they end, up to a bound", async () => {
     const { hop, a, inbound, metrics } = await openHop();
     const founding = (number: number): RelayPlan => ({
       ...here,
@@ -219,17 +219,35 @@ describe("the destination of a relay", () => {
     });
     const relay = (digit: string): RelayId => digit.repeat(32) as RelayId;
     hop.frame(a.link, frameOf(founding(1), { relay: relay("a"), payload: new Uint8Array(16) })); // and then it stands still
-    hop.frame(a.link, frameOf(founding(2), { relay: relay("b") }));
-    await turns();
-    const secret = inbound.idSecretName(5);
+    for (let number = 2; number < 9; number++) {
+      hop.frame(a.link, frameOf(founding(number), { relay: relay(String(number)) }));
+      await turns();
+    }
+    const [first] = inbound.idSecretNames(5);
     const rest = payloadBytesOf(founding(1)) - 16;
     hop.frame(a.link, frameOf(founding(1), { relay: relay("a"), offset: 16, payload: new Uint8Array(rest) }));
     await turns();
-    hop.frame(a.link, frameOf(founding(1), { relay: relay("c") }));
-    assert.deepEqual(answersOf(a), ["established", "not-admitted at b"]);
-    assert.ok(secret !== undefined && inbound.idSecretName(5) === secret);
+    assert.equal(inbound.idSecretNames(5).length, 8);
+    assert.equal(inbound.idSecretNames(5)[0], first, "none takes the place of another");
+    hop.frame(a.link, frameOf(founding(9), { relay: relay("c") }));
+    assert.equal(answersOf(a).at(-1), "not-admitted at b");
+    hop.frame(a.link, frameOf({ ...founding(1), segments: [{ ...here.segments[0]!, name: segmentName(6, 1) }] }));
+    await turns();
+    assert.equal(answersOf(a).at(-1), "established", "another epoch has secrets of its own");
     const counted = (result: string): number => metrics.value("qkdn_relay_total", "destination", result, "1");
-    assert.deepEqual([counted("established"), counted("overtaken")], [1, 1], "what was not stored is not established");
+    assert.equal(counted("established"), 9);
+  });
+
+  it("of two relays with the same segments the later one is not stored, and is not counted as established", async () => {
+    const { hop, a, metrics } = await openHop();
+    const relay = (digit: string): RelayId => digit.repeat(32) as RelayId;
+    const rest = new Uint8Array(payloadBytesOf(here) - 16);
+    for (const name of ["a", "b"])
+      hop.frame(a.link, frameOf(here, { relay: relay(name), payload: new Uint8Array(16) }));
+    for (const name of ["a", "b"]) hop.frame(a.link, frameOf(here, { relay: relay(name), offset: 16, payload: rest }));
+    await turns();
+    const counted = (result: string): number => metrics.value("qkdn_relay_total", "destination", result, "1");
+    assert.deepEqual([counted("established"), counted("repeated")], [1, 1]);
   });
 
   it("is busy when the pool is full", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isQkdError, type ErrorCode } from "../../../src/model/errors.ts";
-import type { KeyClass, KeyId, NodeId, SaeId } from "../../../src/model/ids.ts";
+import { segmentName, type KeyClass, type KeyId, type NodeId, type SaeId } from "../../../src/model/ids.ts";
 import type { KeyRelay, RelayOrder, RelayOutcome } from "../../../src/relay/key-relay.ts";
 import type { PoolDirectory } from "../../../src/relay/pool-directory.ts";
 import { DemandBook } from "../../../src/pre-establishment/demand-book.ts";
@@ -123,6 +123,23 @@ describe("key supply", () => {
     await fetchKeys(bench, ids.slice(0, 1));
     await assert.rejects(fetchKeys(bench, ids), refused("KEY_UNKNOWN"));
     assert.equal((await fetchKeys(bench, ids.slice(1))).length, 1, "the refused request spent nothing");
+  });
+
+  it("ids stay readable when somebody forged founding relays in the initiator's name, before or after the true one", async () => {
+    const bench = await open([]);
+    const { epoch } = bench.from.vault;
+    const forge = (number: number): Promise<void> => {
+      const [idSecret, bytes] = [new Uint8Array(64).fill(number), new Uint8Array(96).fill(number)];
+      const segment = { name: segmentName(epoch, 1000 + number), lengthBytes: 96, expiresAt: 2_000_000_000_000, bytes };
+      const provenance = { origin: A, route: [C] as const, establishedAt: 0 };
+      return bench.to.pool.add({ segments: [segment], idSecret, proofKeyBytes: 32, provenance });
+    };
+    await forge(1);
+    const [before] = idsOf(await ask(bench));
+    await forge(2);
+    const [after] = idsOf(await ask(bench));
+    const fetched = await fetchKeys(bench, [before!, after!]);
+    assert.equal(fetched.length, 2);
   });
 
   it("tells a key of another pair from no key, and spends neither", async () => {
