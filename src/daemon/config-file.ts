@@ -136,12 +136,17 @@ function nodeConfig(fields: ConfigFields): NodeConfig {
     saes: fields.saes,
     pairs: fields.pairs.map(({ between, class: keyClass }) => ({ between, keyClass })),
     supply: { ...supply, onDemandDeadlineMs: onDemandDeadline },
-    policy,
-    policies: pools.map(({ class: keyClass, ...others }) => ({ ...others, keyClass })),
+    policy: policyOf(policy),
+    policies: pools.map(({ remote, class: keyClass, ...others }) => ({ ...policyOf(others), remote, keyClass })),
     keyLifetimeMs: keyLifetime,
     keyFetchGraceMs: keyFetchGrace,
     inboundPoolBytesMax: inboundPoolMax,
   };
+}
+
+function policyOf(fields: Omit<ConfigFields["preEstablishment"], "pools">): NodeConfig["policy"] {
+  const { disjointPaths, whenTooFewRoutes, ...policy } = fields;
+  return disjointPaths === 1 ? policy : { ...policy, split: { disjointPaths, whenTooFewRoutes } };
 }
 
 function peersOf({ kx }: ConfigFields, source: ConfigText): ReadonlyMap<NodeId, string> {

@@ -10,6 +10,7 @@ import { HOUR_MS, KIB, MINUTE_MS, SECOND_MS } from "../model/units.ts";
 import { NODE_DEFAULTS, POLICY_DEFAULT, SUPPLY_DEFAULTS } from "../node/config.ts";
 import { ADVERT_LINKS_MAX } from "../peer/peer-messages.ts";
 import { GRADES } from "../pre-establishment/pre-establishment-strategy.ts";
+import { SHARES_MAX, WHEN_TOO_FEW_ROUTES } from "../relay/split-policy.ts";
 
 const OPERATOR_LISTEN_DEFAULT = "127.0.0.1:9614";
 const COUNT_MAX = 10_000_000;
@@ -132,6 +133,8 @@ const policy = {
   minKeys: keyCount.default(POLICY_DEFAULT.minKeys),
   maxKeys: keyCount.min(1).default(POLICY_DEFAULT.maxKeys),
   grade: z.enum(GRADES).optional(),
+  disjointPaths: z.int().min(1).max(SHARES_MAX).default(1),
+  whenTooFewRoutes: z.enum(WHEN_TOO_FEW_ROUTES).default("wait"),
 };
 
 const root = z.union([fields({ file }), fields({ credential: z.string().regex(/^[A-Za-z0-9._-]{1,100}$/) })], {

@@ -66,7 +66,7 @@ export function createStatusCollector(parts: StatusParts): StatusCollector {
       links: node.links.map((link) => linkStatus(link.report())),
       pools: [
         ...node.pools.outbound.map((pool) => outboundStatus(pool, node, clock.monotonic())),
-        ...node.pools.inbound.map((pool) => inboundStatus(pool, config)),
+        ...node.pools.inbound.map((pool) => inboundStatus(pool, node, config)),
       ],
       map: mapStatusOf(
         node.topology,
@@ -122,13 +122,25 @@ function outboundStatus(pool: OutboundPool, node: TrustedNode, now: MonotonicMs)
     lowKeys,
     inFlightBytes: view.inFlightBytes,
     misses: { ...view.misses },
+    ...splitStatus(pool, node),
     plan: planStatus(pool, node, now),
   };
 }
 
-function inboundStatus(pool: InboundPool, { node }: DaemonConfig): PoolStatus {
-  const keyBytes = node.supply.keySizeDefaultBits / BITS_PER_BYTE;
-  return { ...pool.id, stockBytes: pool.stockBytes, keys: Math.floor(pool.stockBytes / keyBytes), inFlightBytes: 0 };
+function inboundStatus(pool: InboundPool, node: TrustedNode, config: DaemonConfig): PoolStatus {
+  const keyBytes = config.node.supply.keySizeDefaultBits / BITS_PER_BYTE;
+  const { id, stockBytes } = pool;
+  const keys = Math.floor(stockBytes / keyBytes);
+  return { ...id, stockBytes, keys, inFlightBytes: 0, ...splitStatus(pool, node) };
+}
+
+function splitStatus(pool: OutboundPool | InboundPool, { reach }: TrustedNode): Pick<PoolStatus, "split"> {
+  const policy = reach.splitOf(pool.id);
+  if (policy === undefined) return {};
+  const { routes, wanted } = reach.ways(pool.id);
+  const { whenTooFewRoutes } = policy;
+  const { degradedBytes } = pool;
+  return { split: { wantedRoutes: wanted, routes: routes.length, whenTooFewRoutes, degradedBytes } };
 }
 
 function certificatesOf({ tls, clock }: StatusParts): readonly CertificateStatus[] {

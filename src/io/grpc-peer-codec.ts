@@ -204,6 +204,7 @@ const outcome = oneOf<RelayAnswer["outcome"]>("RelayOutcome", {
     }),
   ],
   refused: [2, refused],
+  "share-held": [3, message("ShareHeld", {})],
 });
 
 const ENVELOPE = oneOf<Envelope>("Envelope", {

@@ -4,6 +4,7 @@ import type { KeyClass, NodeId } from "../model/ids.ts";
 import { HOUR_MS } from "../model/units.ts";
 import type { LinkLimits } from "../link/link-parts.ts";
 import { GRADES, type Grade, type PoolPolicy } from "../pre-establishment/pre-establishment-strategy.ts";
+import type { PoolId } from "../relay/pool-records.ts";
 import { strategies } from "../pre-establishment/strategies/index.ts";
 import type { SupplyLimits } from "../supply/key-supply.ts";
 import { KEY_BYTES_MAX } from "../supply/key-id.ts";
@@ -53,6 +54,11 @@ export const POLICY_DEFAULT: PoolPolicy = {
   minKeys: 4,
   maxKeys: 16_384,
 };
+
+/** The policy of a pool, either end of it. */
+export function policyOf({ policies, policy }: NodeConfig, { remote, keyClass }: PoolId): PoolPolicy {
+  return policies.find((other) => other.remote === remote && other.keyClass === keyClass) ?? policy;
+}
 
 /** As the policy says; else as the class is named, and silver where that is no grade. */
 export function gradeOf(policy: PoolPolicy, keyClass: KeyClass): Grade {

@@ -6,10 +6,13 @@ import type { PoolEstimates } from "../pre-establishment/pool-estimates.ts";
 import type { PoolPlan, PoolView } from "../pre-establishment/pre-establishment-strategy.ts";
 import type { PreEstablishmentMetrics } from "../pre-establishment/pre-establishment-metrics.ts";
 import type { OutboundPool } from "../relay/outbound-pool.ts";
+import type { PoolDirectory } from "../relay/pool-directory.ts";
 import type { PoolId } from "../relay/pool-records.ts";
 import type { RelayMetrics } from "../relay/relay-metrics.ts";
+import type { SplitMetrics } from "../relay/split-metrics.ts";
 import type { MonotonicMs } from "../runtime/clock.ts";
 import type { Balances } from "../store/ledger.ts";
+import type { PoolReach } from "./pool-reach.ts";
 
 /** What key was used for, or lost as, from the accounts that only grow. The rest of what was generated is still held. */
 const USES: Readonly<Record<string, (balances: Balances) => number>> = {
@@ -76,6 +79,19 @@ export function collectPool(
   const voidedBytes = balances.burned + balances.burnedOpen + balances.tails;
   metrics.waste.set({ ...labels, cause: "expired" }, balances.expired / keyBytes);
   metrics.waste.set({ ...labels, cause: "voided" }, voidedBytes / keyBytes);
+}
+
+/** Pools whose key comes in shares. */
+export function collectSplit(metrics: SplitMetrics, { outbound, inbound }: PoolDirectory, reach: PoolReach): void {
+  for (const { id, degradedBytes } of [...outbound, ...inbound]) {
+    if (reach.splitOf(id) === undefined) continue;
+    const { remote, keyClass, direction } = id;
+    metrics.degradedBits.set({ remote, direction, class: keyClass }, degradedBytes * BITS_PER_BYTE);
+    if (direction === "inbound") continue;
+    const { routes, wanted } = reach.ways(id);
+    metrics.disjointRoutes.set({ remote, class: keyClass, kind: "wanted" }, wanted);
+    metrics.disjointRoutes.set({ remote, class: keyClass, kind: "found" }, routes.length);
+  }
 }
 
 /** What the target's side holds for keys that the remote node gives out. */

@@ -21,6 +21,8 @@ import { RelayControl } from "../relay/relay-control.ts";
 import { RelayHop } from "../relay/relay-hop.ts";
 import { createRelayMetrics } from "../relay/relay-metrics.ts";
 import { ReservationHop } from "../relay/reservation-hop.ts";
+import { createSplitMetrics } from "../relay/split-metrics.ts";
+import type { SplitPolicy } from "../relay/split-policy.ts";
 import { randomName } from "../runtime/random.ts";
 import type { Scope } from "../runtime/scope.ts";
 import { openKeyVault, type KeyVault } from "../store/key-vault.ts";
@@ -29,11 +31,19 @@ import type { KeySupply } from "../supply/key-supply.ts";
 import { createSaeDirectory } from "../supply/sae-directory.ts";
 import type { AdvertisedLink } from "../peer/peer-messages.ts";
 import { createTopology, type Topology } from "../topology/topology.ts";
-import { checkNodeConfig, gradeOf, type NodeConfig } from "./config.ts";
-import { collectEstimates, collectInboundKeys, collectLink, collectPlan, collectPool } from "./node-metrics.ts";
+import { checkNodeConfig, gradeOf, policyOf, type NodeConfig } from "./config.ts";
+import {
+  collectEstimates,
+  collectInboundKeys,
+  collectLink,
+  collectPlan,
+  collectPool,
+  collectSplit,
+} from "./node-metrics.ts";
 import { LossAudit } from "./loss-audit.ts";
 import { createNodeSupply } from "./node-supply.ts";
 import { withPairLabels } from "./pair-labels.ts";
+import { PoolReach } from "./pool-reach.ts";
 import type { NodePorts } from "./ports.ts";
 
 const SWEEP_PERIOD_MS = 10_000;
@@ -49,6 +59,7 @@ export interface TrustedNode {
   readonly scheduler: Scheduler;
   readonly relay: KeyRelay;
   readonly topology: Topology;
+  readonly reach: PoolReach;
   /** What a pool holds, and what is planned for it. */
   view(pool: OutboundPool): PoolView;
   strategy(pool: OutboundPool): PreEstablishmentStrategy;
@@ -69,7 +80,9 @@ export async function openTrustedNode(config: NodeConfig, ports: NodePorts, scop
   checkNodeConfig(config);
   const vault = await openKeyVault({ ...ports, onFailure: ports.onFatal });
   const directory = createSaeDirectory(config.saes, config.pairs);
-  const pools = await openPoolDirectory(directory.poolsOf(config.node), { vault, clock: ports.clock, log: ports.log });
+  const { clock, log } = ports;
+  const splitOf = (pool: PoolId): SplitPolicy | undefined => policyOf(config, pool).split;
+  const pools = await openPoolDirectory(directory.poolsOf(config.node), { vault, clock, log, splitOf });
   const node = new OpenNode(config, ports, vault, pools, directory);
   await node.openLinks(scope);
   node.tellLosses();
@@ -89,6 +102,7 @@ class OpenNode implements TrustedNode {
   readonly pools: PoolDirectory;
   readonly scheduler: Scheduler;
   readonly relay: KeyRelay;
+  readonly reach: PoolReach;
   readonly #config: NodeConfig;
   readonly #ports: NodePorts;
   readonly topology: Topology;
@@ -102,6 +116,7 @@ class OpenNode implements TrustedNode {
   readonly #losses: LossAudit;
   #burning: Promise<void> | undefined;
   readonly #linkMetrics: ReturnType<typeof createLinkMetrics>;
+  readonly #splitMetrics: ReturnType<typeof createSplitMetrics>;
 
   constructor(
     config: NodeConfig,
@@ -120,6 +135,7 @@ class OpenNode implements TrustedNode {
     this.#losses = new LossAudit(vault.ledger, audit);
     this.pools = pools;
     this.#linkMetrics = createLinkMetrics(metrics);
+    this.#splitMetrics = createSplitMetrics(metrics);
     this.#demand = new DemandBook(clock, (of) => this.scheduler.notice(of));
     this.topology = this.#createTopology(metrics);
     const { router } = this.topology;
@@ -131,13 +147,20 @@ class OpenNode implements TrustedNode {
     const { inboundPoolBytesMax } = config;
     const pool: (target: NodeId, keyClass: OutboundPool["id"]["keyClass"]) => OutboundPool | undefined = (...id) =>
       pools.outboundPool(...id);
-    this.relay = createKeyRelay({ ...relayParts, pool, keyLifetimeMs: config.keyLifetimeMs });
-    this.#hop = new RelayHop({ ...relayParts, inboundPoolBytesMax });
+    const splitOf = (of: PoolId): SplitPolicy | undefined => policyOf(config, of).split;
+    this.reach = new PoolReach({ ...relayParts, splitOf });
+    this.relay = createKeyRelay({
+      ...relayParts,
+      pool,
+      splitOf,
+      splitMetrics: this.#splitMetrics,
+      keyLifetimeMs: config.keyLifetimeMs,
+    });
+    this.#hop = new RelayHop({ ...relayParts, inboundPoolBytesMax, splitOf });
     this.#reservationHop = new ReservationHop({ ...relayParts, inboundPoolBytesMax });
     this.#control = new RelayControl(relayParts);
     const relaying = { establish: auditEstablish(this.relay, ports) };
-    const padBytes = (of: PoolId): number => this.#padBytes(of);
-    const supplyParts = { self: this.id, directory, pools, padBytes, relay: relaying, demand: this.#demand };
+    const supplyParts = { self: this.id, directory, pools, reach: this.reach, relay: relaying, demand: this.#demand };
     this.supply = createNodeSupply({ ...supplyParts, metrics, ports }, config.supply);
     const planMetrics = createPreEstablishmentMetrics(metrics);
     this.scheduler = new Scheduler({
@@ -167,10 +190,7 @@ class OpenNode implements TrustedNode {
 
   view(pool: OutboundPool): PoolView {
     const { remote: target, keyClass } = pool.id;
-    const policy =
-      this.#config.policies.find((other) => other.remote === target && other.keyClass === keyClass) ??
-      this.#config.policy;
-    const link = this.#firstLink(target);
+    const policy = policyOf(this.#config, pool.id);
     const estimates = this.#demand.of(pool.id);
     const demand = estimates.demand(this.#ports.clock.monotonic());
     return {
@@ -182,7 +202,8 @@ class OpenNode implements TrustedNode {
       inFlightBytes: this.relay.inFlightBytes(target, keyClass),
       waitingBytes: estimates.waitingBytes,
       keyBytes: this.#config.supply.keySizeDefaultBits / BITS_PER_BYTE,
-      reachableBytes: link === undefined ? 0 : this.#reservations.freeBytes(link, "refill"),
+      reachableBytes: this.reach.reachableBytes(pool.id),
+      blocked: this.reach.ways(pool.id).blocked,
       demand,
       leadTime: estimates.leadTime,
       misses: estimates.misses,
@@ -255,24 +276,11 @@ class OpenNode implements TrustedNode {
     const keyBytes = this.#config.supply.keySizeDefaultBits / BITS_PER_BYTE;
     return {
       id: pool.id,
-      hasRoute: this.#firstLink(pool.id.remote)?.up === true,
+      hasRoute: this.reach.canRelay(pool.id),
       keys: pool.wholeKeys(keyBytes),
       lowKeys: this.scheduler.report(pool).plan.lowKeys,
       estimates: this.#demand.of(pool.id),
     };
-  }
-
-  #firstLink(target: NodeId): QkdLink | undefined {
-    const route = this.topology.router.route(target);
-    return route === undefined ? undefined : this.#byNeighbour.get(route[0]);
-  }
-
-  /** Towards the first hop, open or to be opened within a moment. */
-  #padBytes({ remote }: PoolId): number {
-    const link = this.#firstLink(remote);
-    if (link?.up !== true) return 0;
-    const { outboundBytes, openOutboundBytes } = link.report();
-    return outboundBytes + openOutboundBytes;
   }
 
   #listener(): LinkListener {
@@ -360,6 +368,7 @@ class OpenNode implements TrustedNode {
     for (const pool of [...this.pools.outbound, ...this.pools.inbound]) {
       collectPool(relayMetrics, pool, { balances: this.vault.ledger.balances(pool.ledger), keyBytes });
     }
+    collectSplit(this.#splitMetrics, this.pools, this.reach);
     for (const pool of this.pools.outbound) {
       collectPlan(planMetrics, this.view(pool), this.scheduler.report(pool).plan);
       collectEstimates(planMetrics, pool, this.#demand.of(pool.id), this.#ports.clock.monotonic());

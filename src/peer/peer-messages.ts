@@ -123,6 +123,8 @@ export interface RelayAnswer {
   readonly relay: RelayId;
   readonly outcome:
     | { readonly kind: "established"; readonly proof: Uint8Array; readonly incarnation: Incarnation }
+    /** A share of a key that is split over several relays: the one that comes last is answered with the proof. */
+    | { readonly kind: "share-held" }
     | { readonly kind: "refused"; readonly reason: RelayRefusal; readonly atHop: NodeId };
 }
 

@@ -1,5 +1,6 @@
 /** What a pre-establishment strategy is: a pure function from the numbers of a moment to a plan for each pool. */
 import type { KeyClass, NodeId } from "../model/ids.ts";
+import type { SplitPolicy } from "../relay/split-policy.ts";
 import type { MonotonicMs } from "../runtime/clock.ts";
 import type { MissCause } from "../supply/demand-listener.ts";
 import type { DemandEstimate, LeadTime } from "./pool-estimates.ts";
@@ -21,6 +22,8 @@ export interface PoolPolicy {
   readonly maxKeys: number;
   /** Undefined: as the class is named, and silver where that is none of the three. */
   readonly grade?: Grade | undefined;
+  /** Undefined: one route is enough. */
+  readonly split?: SplitPolicy | undefined;
 }
 
 /** All that a strategy may know of a pool: numbers only, no key, no clock, no store. Bytes throughout. */
@@ -38,6 +41,8 @@ export interface PoolView {
   readonly waitingBytes: number;
   /** Payload that could be sent at once towards the first hop; 0 while the target cannot be reached. */
   readonly reachableBytes: number;
+  /** Why nothing may be relayed now, whatever is ordered; undefined where nothing is in the way. */
+  readonly blocked?: string | undefined;
   readonly demand: DemandEstimate;
   readonly leadTime: LeadTime;
   /** Since the start. */

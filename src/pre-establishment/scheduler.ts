@@ -157,7 +157,7 @@ export class Scheduler {
   #start(wish: Wish, signal: AbortSignal): boolean {
     const { pool, view, plan, state } = wish;
     const { longestKeyBytes } = view.demand;
-    state.waits = this.#obstacle(state);
+    state.waits = view.blocked ?? this.#obstacle(state);
     if (state.waits !== undefined) return false;
     const segmentBytes = segmentsOf({
       orderBytes: wish.bytesLeft,

@@ -17,7 +17,7 @@ export function auditEstablish(
     const outcome = await relay.establish(order, deadline);
     const { target, keyClass } = order;
     if (outcome.kind === "established") {
-      audit.record({ event: "relay-established", target, keyClass, bytes: outcome.bytes, route: outcome.route });
+      audit.record({ event: "relay-established", target, keyClass, bytes: outcome.bytes, routes: outcome.routes });
       return outcome;
     }
     const { reason, atHop } = outcome.kind === "refused" ? outcome : { reason: outcome.kind, atHop: undefined };

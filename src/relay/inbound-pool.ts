@@ -13,10 +13,9 @@ import { MINUTE_MS } from "../model/units.ts";
 import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { ChunkName } from "../store/key-bag.ts";
-import type { KeyVault } from "../store/key-vault.ts";
 import type { PlannedSegment } from "./relay-frame.ts";
 import type { PoolId, PoolSegmentRecord, Provenance } from "./pool-records.ts";
-import { PoolSegments } from "./pool-segments.ts";
+import { PoolSegments, type PoolParts } from "./pool-segments.ts";
 
 /** The target keeps segments this long after expiry: the initiator's wall clock may be behind. */
 const EXPIRY_SKEW_MS = MINUTE_MS;
@@ -52,8 +51,8 @@ export class InboundPool {
     for (const [name, record] of segments.entries()) this.#used.set(name, RangeSet.fromPairs(record.used));
   }
 
-  static async open(id: PoolId, parts: { vault: KeyVault; clock: Clock; log: Logger }): Promise<InboundPool> {
-    const segments = new PoolSegments(id, parts.vault);
+  static async open(id: PoolId, parts: PoolParts): Promise<InboundPool> {
+    const segments = new PoolSegments(id, parts.vault, parts.split);
     await segments.recover();
     return new InboundPool(segments, parts.clock, parts.log.child({ remote: id.remote, keyClass: id.keyClass }));
   }
@@ -65,6 +64,11 @@ export class InboundPool {
   /** Not yet supplied, in bytes. */
   get stockBytes(): number {
     return this.#segments.vault.ledger.balances(this.ledger).stock;
+  }
+
+  /** What came by fewer routes than the pool's policy wants. */
+  get degradedBytes(): number {
+    return this.#segments.degradedBytes;
   }
 
   epochs(): readonly number[] {

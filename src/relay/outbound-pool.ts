@@ -12,11 +12,10 @@ import { lookupIn, segmentRunsOf, type SegmentRun } from "../model/segment-runs.
 import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { ChunkName } from "../store/key-bag.ts";
-import type { KeyVault } from "../store/key-vault.ts";
 import type { Transaction } from "../store/transaction.ts";
 import type { PlannedSegment } from "./relay-frame.ts";
 import type { PoolId, PoolSegmentRecord, Provenance } from "./pool-records.ts";
-import { PoolSegments } from "./pool-segments.ts";
+import { PoolSegments, type PoolParts } from "./pool-segments.ts";
 
 /** The initiator stops this long before expiry: guard, and skew of two wall clocks. */
 const EXPIRY_GUARD_MS = MINUTE_MS;
@@ -72,8 +71,8 @@ export class OutboundPool {
     this.#log = log;
   }
 
-  static async open(id: PoolId, parts: { vault: KeyVault; clock: Clock; log: Logger }): Promise<OutboundPool> {
-    const segments = new PoolSegments(id, parts.vault);
+  static async open(id: PoolId, parts: PoolParts): Promise<OutboundPool> {
+    const segments = new PoolSegments(id, parts.vault, parts.split);
     await segments.recover();
     return new OutboundPool(segments, parts.clock, parts.log.child({ remote: id.remote, keyClass: id.keyClass }));
   }
@@ -91,6 +90,11 @@ export class OutboundPool {
   stockBytesFor(keyBytes: number): number {
     const open = this.#open.filter((piece) => restOf(piece) >= keyBytes);
     return this.#segments.bytesFor(keyBytes) + open.reduce((sum, piece) => sum + restOf(piece), 0);
+  }
+
+  /** Of the unopened stock, what came by fewer routes than the pool's policy wants. */
+  get degradedBytes(): number {
+    return this.#segments.degradedBytes;
   }
 
   /**

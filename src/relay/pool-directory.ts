@@ -1,10 +1,10 @@
 /** All end-to-end pools of this node, by remote node and class. Which may exist is decided by who may share keys. */
 import type { KeyClass, NodeId } from "../model/ids.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Logger } from "../runtime/logger.ts";
-import type { KeyVault } from "../store/key-vault.ts";
 import { InboundPool } from "./inbound-pool.ts";
 import { OutboundPool } from "./outbound-pool.ts";
+import type { PoolId } from "./pool-records.ts";
+import type { PoolParts } from "./pool-segments.ts";
+import type { SplitPolicy } from "./split-policy.ts";
 
 export interface PoolDirectory {
   readonly outbound: readonly OutboundPool[];
@@ -18,13 +18,14 @@ export interface PoolDirectory {
 /** Recovers the pools of each (remote, class). */
 export async function openPoolDirectory(
   pools: readonly { readonly remote: NodeId; readonly keyClass: KeyClass }[],
-  parts: { readonly vault: KeyVault; readonly clock: Clock; readonly log: Logger },
+  { splitOf, ...parts }: Omit<PoolParts, "split"> & { readonly splitOf: (pool: PoolId) => SplitPolicy | undefined },
 ): Promise<PoolDirectory> {
   const outbound: OutboundPool[] = [];
   const inbound: InboundPool[] = [];
   for (const pool of pools) {
-    outbound.push(await OutboundPool.open({ direction: "outbound", ...pool }, parts));
-    inbound.push(await InboundPool.open({ direction: "inbound", ...pool }, parts));
+    const [from, to] = [{ direction: "outbound", ...pool } as const, { direction: "inbound", ...pool } as const];
+    outbound.push(await OutboundPool.open(from, { ...parts, split: splitOf(from) }));
+    inbound.push(await InboundPool.open(to, { ...parts, split: splitOf(to) }));
   }
   return {
     outbound,

@@ -16,7 +16,8 @@ export interface PoolId {
 /** Where a segment's key has been: what decides, later, who could know it. */
 export interface Provenance {
   readonly origin: NodeId;
-  readonly route: Route;
+  /** One for each share: the key is their XOR. With a single one, each node of it could know the key. */
+  readonly routes: readonly Route[];
   readonly establishedAt: WallMs;
 }
 
@@ -43,3 +44,12 @@ export const poolSegmentPrefix = (pool: PoolId): string => `${poolPrefix(pool)}s
 export const usedPrefix = (pool: PoolId): string => `${poolPrefix(pool)}used/`;
 export const idSecretPrefix = (pool: PoolId): string => `${poolPrefix(pool)}secret/`;
 export const poolLedger = ({ direction, remote, keyClass }: PoolId): string => `${direction}/${remote}/${keyClass}`;
+
+/** Provenance as it may stand on disk: before key could be split, there was one `route`. */
+export function provenanceOf(
+  record: Provenance | (Omit<Provenance, "routes"> & { readonly route: Route }),
+): Provenance {
+  if ("routes" in record) return record;
+  const { origin, route, establishedAt } = record;
+  return { origin, routes: [route], establishedAt };
+}

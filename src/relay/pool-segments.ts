@@ -3,6 +3,8 @@ import { assert } from "../model/assert.ts";
 import { isQkdError } from "../model/errors.ts";
 import { segmentEpoch, type SegmentName } from "../model/ids.ts";
 import type { KeyMaterial } from "../model/key-material.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
 import type { ChunkName } from "../store/key-bag.ts";
 import type { KeyVault } from "../store/key-vault.ts";
 import type { Account } from "../store/ledger.ts";
@@ -12,21 +14,33 @@ import {
   idSecretPrefix,
   poolLedger,
   poolSegmentPrefix,
+  provenanceOf,
   usedPrefix,
   type IdSecretRecord,
   type PoolId,
   type PoolSegmentRecord,
 } from "./pool-records.ts";
+import { admitsShares, type SplitPolicy } from "./split-policy.ts";
 
 /** Up to so many ranges of use are written whole with each claim, as all claims of a group then share one record … */
 const RANGES_REWRITTEN_MAX = 32;
 /** … and beyond only what a claim adds, so many times; else a segment that is used here and there costs 12 KB a claim. */
 const ADDITIONS_MAX = 200;
 
+/** What a pool is opened with. */
+export interface PoolParts {
+  readonly vault: KeyVault;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Undefined where one route is enough. */
+  readonly split?: SplitPolicy | undefined;
+}
+
 export class PoolSegments {
   readonly id: PoolId;
   readonly vault: KeyVault;
   readonly ledger: string;
+  readonly #split: SplitPolicy | undefined;
   /** In the order of names once recovered; names grow with time. */
   readonly #segments = new Map<SegmentName, PoolSegmentRecord>();
   /** By epoch, in the order in which they came. */
@@ -37,9 +51,11 @@ export class PoolSegments {
   readonly #counts = new Map<number, number>();
   #bytes = 0;
 
-  constructor(id: PoolId, vault: KeyVault) {
+  /** @param split  what came by fewer routes than it promises is burned when the pool is recovered */
+  constructor(id: PoolId, vault: KeyVault, split?: SplitPolicy) {
     this.id = id;
     this.vault = vault;
+    this.#split = split;
     this.ledger = poolLedger(id);
   }
 
@@ -69,6 +85,16 @@ export class PoolSegments {
 
   entries(): readonly (readonly [SegmentName, PoolSegmentRecord])[] {
     return [...this.#segments];
+  }
+
+  /** Stock that came by fewer routes than the policy wants; used parts of its segments are counted too. */
+  get degradedBytes(): number {
+    const routes = this.#split?.disjointPaths ?? 1;
+    let bytes = 0;
+    for (const { provenance, lengthBytes } of this.#segments.values()) {
+      if (provenance.routes.length < routes) bytes += lengthBytes;
+    }
+    return bytes;
   }
 
   /** The oldest that `fits`. */
@@ -192,11 +218,13 @@ export class PoolSegments {
     for (const [name, value] of await this.vault.records(poolSegmentPrefix(this.id))) {
       const segment = name.slice(poolSegmentPrefix(this.id).length) as SegmentName;
       const found = value as unknown as PoolSegmentRecord;
-      const record = { ...found, used: [...found.used, ...(additions.get(segment) ?? [])] };
+      const used = [...found.used, ...(additions.get(segment) ?? [])];
+      const record = { ...found, provenance: provenanceOf(found.provenance), used };
       this.#segments.set(segment, record);
       this.#count(record, 1);
       const readable = this.vault.claim(record.chunk) && this.#secrets.has(segmentEpoch(segment));
-      if (!readable) this.destroy(transaction, segment, "burned");
+      const admitted = admitsShares(this.#split, record.provenance.routes.length);
+      if (!readable || !admitted) this.destroy(transaction, segment, "burned");
     }
     const { open } = this.vault.ledger.balances(this.ledger);
     transaction.move({ owner: this.ledger, from: "open", to: "burnedOpen", bytes: open });

@@ -7,6 +7,7 @@
  *  plan:          version u8 | flags u8 (1: an id secret comes first; 2: a live set is given) | origin text | class text
  *                 | route u8, each: node text | segments u8, each: name u32 u32, length u32, expires at u64
  *                 | live set u16, each run: first name u32 u32, count u32
+ *                 | in version 2, which a share of a split key has: key 16 | shares u8 | which of them u8, from 0
  *
  *  payload:       proof key 32 | id secret 64, where the plan says so | the segments' bytes, in order
  */
@@ -26,6 +27,7 @@ import {
 import type { SegmentRun } from "../model/segment-runs.ts";
 import type { WallMs } from "../runtime/clock.ts";
 import { ROUTE_NODES_MAX, type Route } from "../topology/router.ts";
+import { SHARES_MAX } from "./split-policy.ts";
 
 export const PROOF_KEY_BYTES = 32;
 export const ID_SECRET_BYTES = 64;
@@ -34,7 +36,9 @@ export const RELAY_BYTES_MAX = 128 * 1024;
 const SEGMENTS_MAX = 64;
 const LIVE_RUNS_MAX = 1024;
 const RELAY_ID_BYTES = 16;
+const SPLIT_KEY_BYTES = 16;
 const VERSION = 1;
+const SHARE_VERSION = 2;
 const CARRIES_ID_SECRET = 1;
 const TELLS_LIVE_SET = 2;
 
@@ -53,6 +57,16 @@ export interface PlannedSegment {
   readonly expiresAt: WallMs;
 }
 
+/** Which share of which key a relay carries. The key is the XOR of all its shares' payloads. */
+export interface SharePlace {
+  /** Hex; names the key while its shares are under way. */
+  readonly key: string;
+  /** 2 to `SHARES_MAX`. */
+  readonly shares: number;
+  /** From 0. */
+  readonly index: number;
+}
+
 export interface RelayPlan {
   readonly origin: NodeId;
   readonly route: Route;
@@ -61,6 +75,8 @@ export interface RelayPlan {
   readonly segments: readonly PlannedSegment[];
   /** All other segments of the pool that the origin may still allocate from; undefined when there are too many to tell. */
   readonly live: readonly SegmentRun[] | undefined;
+  /** Missing where one relay brings the whole key. */
+  readonly share?: SharePlace;
 }
 
 export function encodeRelayHeader(header: RelayFrameHeader): Uint8Array {
@@ -85,7 +101,7 @@ export function decodeRelayHeader(bytes: Uint8Array): RelayFrameHeader {
 }
 
 export function encodeRelayPlan(plan: RelayPlan): Uint8Array {
-  const writer = new ByteWriter(512).u8(VERSION);
+  const writer = new ByteWriter(512).u8(plan.share === undefined ? VERSION : SHARE_VERSION);
   const live = plan.live === undefined || plan.live.length > LIVE_RUNS_MAX ? undefined : plan.live;
   writer.u8((plan.carriesIdSecret ? CARRIES_ID_SECRET : 0) | (live === undefined ? 0 : TELLS_LIVE_SET));
   writer.text(plan.origin).text(plan.keyClass).u8(plan.route.length);
@@ -96,13 +112,15 @@ export function encodeRelayPlan(plan: RelayPlan): Uint8Array {
   }
   writer.u16(live?.length ?? 0);
   for (const { first, count } of live ?? []) writer.u32(segmentEpoch(first)).u32(segmentNumber(first)).u32(count);
+  if (plan.share !== undefined) writer.hex(plan.share.key).u8(plan.share.shares).u8(plan.share.index);
   return writer.finish();
 }
 
 /** @throws QkdError REQUEST_INVALID for bytes that no plan has */
 export function decodeRelayPlan(bytes: Uint8Array): RelayPlan {
   const reader = new ByteReader(bytes, "relay plan");
-  if (reader.u8() !== VERSION) throw invalid("its version");
+  const version = reader.u8();
+  if (version !== VERSION && version !== SHARE_VERSION) throw invalid("its version");
   const flags = reader.u8();
   const origin = parseNodeId(reader.text());
   const keyClass = parseKeyClass(reader.text());
@@ -126,11 +144,18 @@ export function decodeRelayPlan(bytes: Uint8Array): RelayPlan {
   for (let left = reader.u16(); left > 0; left--) {
     live.push({ first: segmentName(reader.u32(), reader.u32()), count: reader.u32() });
   }
+  const share = version === SHARE_VERSION ? { share: readShare(reader) } : {};
   reader.end();
   checkSegments(segments);
   const told = (flags & TELLS_LIVE_SET) === 0 ? undefined : live;
   const carriesIdSecret = (flags & CARRIES_ID_SECRET) !== 0;
-  return { origin, route: route as unknown as Route, keyClass, carriesIdSecret, segments, live: told };
+  return { origin, route: route as unknown as Route, keyClass, carriesIdSecret, segments, live: told, ...share };
+}
+
+function readShare(reader: ByteReader): SharePlace {
+  const share = { key: reader.hex(SPLIT_KEY_BYTES), shares: reader.u8(), index: reader.u8() };
+  if (share.shares < 2 || share.shares > SHARES_MAX || share.index >= share.shares) throw invalid("its share");
+  return share;
 }
 
 /** What the plan's payload has to measure. */
@@ -140,6 +165,22 @@ export function payloadBytesOf(plan: {
 }): number {
   const segments = plan.segments.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
   return PROOF_KEY_BYTES + (plan.carriesIdSecret ? ID_SECRET_BYTES : 0) + segments;
+}
+
+/** The parts of a relay's payload, as views. */
+export function splitPayload(
+  plan: Pick<RelayPlan, "carriesIdSecret" | "segments">,
+  payload: Uint8Array,
+): {
+  readonly segments: readonly (PlannedSegment & { readonly bytes: Uint8Array })[];
+  readonly idSecret: Uint8Array | undefined;
+  readonly proofKeyBytes: number;
+} {
+  let at = PROOF_KEY_BYTES;
+  const next = (length: number): Uint8Array => payload.subarray(at, (at += length));
+  const idSecret = plan.carriesIdSecret ? next(ID_SECRET_BYTES) : undefined;
+  const segments = plan.segments.map((segment) => ({ ...segment, bytes: next(segment.lengthBytes) }));
+  return { segments, idSecret, proofKeyBytes: PROOF_KEY_BYTES };
 }
 
 function checkSegments(segments: readonly PlannedSegment[]): void {

@@ -15,20 +15,25 @@ import type { AuditTrail } from "../runtime/audit-trail.ts";
 import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { readFrame } from "../link/hop-frame.ts";
-import { splitPayload, TIME_LEFT_MS } from "./key-relay.ts";
 import type { PadReservations } from "./pad-reservations.ts";
 import type { PoolDirectory } from "./pool-directory.ts";
+import type { PoolId } from "./pool-records.ts";
+import { TIME_LEFT_MS } from "./relay-carrier.ts";
 import {
   decodeRelayHeader,
   decodeRelayPlan,
   encodeRelayHeader,
   payloadBytesOf,
   RELAY_BYTES_MAX,
+  splitPayload,
   type RelayFrameHeader,
   type RelayPlan,
 } from "./relay-frame.ts";
 import type { RelayMetrics } from "./relay-metrics.ts";
 import { relayProof } from "./relay-proof.ts";
+import { ShareAssembly } from "./share-assembly.ts";
+import type { SplitKey } from "./split-key.ts";
+import { admitsShares, type SplitPolicy } from "./split-policy.ts";
 
 const RELAYS_AT_ONCE_MAX = 128;
 /** How long an origin may make this node keep its key. */
@@ -46,6 +51,8 @@ export interface RelayHopParts {
   readonly metrics: RelayMetrics;
   /** What a pool may hold as target: a neighbour cannot fill our disk. */
   readonly inboundPoolBytesMax: number;
+  /** Undefined where one route is enough. */
+  readonly splitOf: (pool: PoolId) => SplitPolicy | undefined;
 }
 
 /** A relay on its way through, or to, this node. */
@@ -65,9 +72,11 @@ interface Passage {
 export class RelayHop {
   readonly #parts: RelayHopParts;
   readonly #passages = new Map<RelayId, Passage>();
+  readonly #shares: ShareAssembly;
 
   constructor(parts: RelayHopParts) {
     this.#parts = parts;
+    this.#shares = new ShareAssembly(parts.clock);
   }
 
   frame(link: QkdLink, frame: Frame): void {
@@ -89,7 +98,7 @@ export class RelayHop {
   answer(link: QkdLink, answer: RelayAnswer): boolean {
     const passage = this.#passages.get(answer.relay);
     if (passage?.onward.kind !== "transit" || passage.onward.to !== link) return false;
-    this.#end(passage, answer.outcome.kind === "refused" ? answer.outcome.reason : "established");
+    this.#end(passage, answer.outcome.kind === "refused" ? answer.outcome.reason : answer.outcome.kind);
     passage.from.send(answer);
     return true;
   }
@@ -103,6 +112,7 @@ export class RelayHop {
 
   close(): void {
     for (const passage of [...this.#passages.values()]) this.#end(passage, "deadline");
+    this.#shares.close();
   }
 
   #take(link: QkdLink, header: RelayFrameHeader, opened: OpenedFrame): void {
@@ -141,7 +151,7 @@ export class RelayHop {
       : this.#passages.size >= RELAYS_AT_ONCE_MAX
         ? "busy"
         : next === undefined
-          ? this.#refusalHere(plan)
+          ? this.#refusalHere(link, plan)
           : this.#refusalOnward(header.relay, next, header.totalBytes);
     if (refused !== undefined) {
       this.#answerRefused(link, header.relay, refused);
@@ -174,16 +184,18 @@ export class RelayHop {
     return this.#parts.reservations.claim(relay, link, totalBytes) ? undefined : "no-pad";
   }
 
-  #refusalHere(plan: RelayPlan): RelayRefusal | undefined {
+  #refusalHere(from: QkdLink, plan: RelayPlan): RelayRefusal | undefined {
     const pool = this.#parts.pools.inboundPool(plan.origin, plan.keyClass);
     if (pool === undefined || plan.segments.some(({ name }) => pool.has(name))) return "not-admitted";
+    if (!admitsShares(this.#parts.splitOf(pool.id), plan.share?.shares ?? 1)) return "not-admitted";
     const epochs = new Set(plan.segments.map(({ name }) => segmentEpoch(name)));
     const lifeMax = this.#parts.clock.wall() + KEY_LIFE_MAX_MS;
     if (plan.carriesIdSecret && !pool.takesSecretOf(segmentEpoch(plan.segments[0]!.name))) return "not-admitted";
     const named = plan.carriesIdSecret || [...epochs].every((epoch) => pool.epochs().includes(epoch));
     if (!named) return "not-admitted"; // no key id of theirs could be read here: our holdings tell the origin
     if (epochs.size > 1 || plan.segments.some(({ expiresAt }) => expiresAt > lifeMax)) return "not-admitted";
-    return pool.isFull(this.#parts.inboundPoolBytesMax) ? "busy" : undefined;
+    if (pool.isFull(this.#parts.inboundPoolBytesMax)) return "busy";
+    return plan.share === undefined ? undefined : this.#shares.refusal(from, plan);
   }
 
   #passOn(passage: Passage, to: QkdLink, header: RelayFrameHeader, opened: OpenedFrame): void {
@@ -206,26 +218,42 @@ export class RelayHop {
   }
 
   #arrived(passage: Passage, payload: KeyMaterial): void {
-    const { log } = this.#parts;
+    const { plan, planBytes, from } = passage;
     passage.cancelDeadline();
-    void this.#store(passage, payload)
+    if (plan.share === undefined) {
+      return this.#storeAndProve(passage, { plan, routes: [plan.route], provenPlan: planBytes, payload });
+    }
+    const share = { plan, planBytes, payload: payload.slice(0, payload.lengthBytes) };
+    const key = this.#shares.take(from, share);
+    if (key === "refused") return this.#refuse(passage, "not-admitted");
+    if (key !== "held") return this.#storeAndProve(passage, key);
+    this.#end(passage, "share-held");
+    from.send({ kind: "relay-answer", relay: passage.relay, outcome: { kind: "share-held" } });
+  }
+
+  #storeAndProve(passage: Passage, key: SplitKey): void {
+    const { log } = this.#parts;
+    void this.#store(passage, key)
       .catch((failure: unknown) => {
         if (!isQkdError(failure)) throw failure;
         log.warn("an arrived relay was not stored", { reason: failure.message });
         return "not-stored" as const;
       })
-      .then((result) => this.#end(passage, result));
+      .then((result) => {
+        key.payload.erase();
+        this.#end(passage, result);
+      });
   }
 
   /** The destination is durable before it proves. */
   async #store(
-    { plan, planBytes, from, relay }: Passage,
-    payload: KeyMaterial,
+    { from, relay }: Passage,
+    { plan, routes, provenPlan, payload }: SplitKey,
   ): Promise<"established" | "repeated" | "overtaken"> {
     const { pools, clock, incarnation } = this.#parts;
     const pool = pools.inboundPool(plan.origin, plan.keyClass)!;
-    const proof = payload.expose((bytes) => relayProof(planBytes, bytes));
-    const provenance = { origin: plan.origin, route: plan.route, establishedAt: clock.wall() };
+    const proof = payload.expose((bytes) => relayProof(provenPlan, bytes));
+    const provenance = { origin: plan.origin, routes, establishedAt: clock.wall() };
     if (plan.segments.some(({ name }) => pool.has(name))) return "repeated"; // a second relay under names that the first brought
     if (plan.carriesIdSecret && !pool.takesSecretOf(segmentEpoch(plan.segments[0]!.name))) return "overtaken"; // others were faster
     await payload.expose((bytes) => pool.add({ ...splitPayload(plan, bytes), provenance }));

@@ -37,7 +37,8 @@ interface AuditFacts {
     readonly target: NodeId;
     readonly keyClass: KeyClass;
     readonly bytes: number;
-    readonly route: readonly NodeId[];
+    /** One for each share of the key. */
+    readonly routes: readonly (readonly NodeId[])[];
   };
   readonly "relay-failed": {
     readonly target: NodeId;

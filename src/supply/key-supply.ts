@@ -51,7 +51,8 @@ export interface KeySupply {
    * @returns `count` keys, each given once, ever; the caller owns and erases them
    * @throws QkdError REQUEST_INVALID  count or size out of range; facts: `field`, `value`, `min`, `max`. Nothing was spent
    * @throws QkdError SAE_UNKNOWN, SAE_NOT_ALLOWED  as in `status`. Nothing was spent
-   * @throws QkdError KEY_SHORTAGE     stock and relay gave too few; fact `retryAfterMs`. Nothing was spent
+   * @throws QkdError KEY_SHORTAGE     stock and relay gave too few; facts `retryAfterMs`, and `reason` where
+   *   no relay could be tried. Nothing was spent
    */
   encryptionKeys(
     request: {

@@ -20,6 +20,8 @@ import { announcePool, type SupplyMetrics } from "./supply-metrics.ts";
 const CODECS_MAX = 256;
 const RETRY_AFTER_MS = 1_000;
 const FAILED_RELAYS_MAX = 3;
+/** Told to the SAE. */
+const TOO_FEW_ROUTES = "fewer disjoint routes than these keys demand";
 
 export interface SaeSupplyParts {
   readonly self: NodeId;
@@ -29,6 +31,8 @@ export interface SaeSupplyParts {
   readonly demand: DemandListener;
   /** Key on this node's links that a relay for the pool could use as pad now, opened or not. */
   readonly padBytes: (pool: PoolId) => number;
+  /** Why no relay for the pool may be tried now. */
+  readonly blocked: (pool: PoolId) => string | undefined;
   readonly clock: Clock;
   readonly metrics: SupplyMetrics;
   readonly uuidVersion: 8 | 4;
@@ -171,6 +175,11 @@ class SaeSupply implements KeySupply {
 
   async #allocateOnDemand(pool: OutboundPool, need: KeyNeed, deadline: AbortSignal): Promise<readonly AllocatedKey[]> {
     const { count, sizeBytes } = need;
+    if (this.#parts.blocked(pool.id) !== undefined) {
+      this.#missed(pool, "supply");
+      this.#parts.demand.notServed(pool.id);
+      throw shortageAt(pool, TOO_FEW_ROUTES);
+    }
     const missing = (): KeyNeed => ({ count: Math.max(1, count - pool.wholeKeys(sizeBytes)), sizeBytes });
     const hadPad = this.#parts.padBytes(pool.id) >= missing().count * sizeBytes;
     let cause: MissCause | undefined;
@@ -187,9 +196,7 @@ class SaeSupply implements KeySupply {
     }
     if (cause === undefined) this.#missed(pool, "supply");
     this.#parts.demand.notServed(pool.id);
-    throw new QkdError("KEY_SHORTAGE", `too little key is shared with ${pool.id.remote} now`, {
-      retryAfterMs: RETRY_AFTER_MS,
-    });
+    throw shortageAt(pool);
   }
 
   #missed(pool: OutboundPool, cause: MissCause): void {
@@ -296,6 +303,11 @@ class SaeSupply implements KeySupply {
 /** The newest epoch first. */
 function* secretsOf(pool: InboundPool): Generator<{ readonly epoch: number; readonly name: ChunkName }> {
   for (const epoch of pool.epochs()) for (const name of pool.idSecretNames(epoch)) yield { epoch, name };
+}
+
+function shortageAt({ id }: OutboundPool, reason?: string): QkdError {
+  const facts = { retryAfterMs: RETRY_AFTER_MS, ...(reason === undefined ? {} : { reason }) };
+  return new QkdError("KEY_SHORTAGE", `too little key is shared with ${id.remote} now`, facts);
 }
 
 function outOfRange(field: string, range: { value: number; min: number; max: number }): QkdError {

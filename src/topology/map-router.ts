@@ -43,6 +43,8 @@ interface Searched {
   readonly until: MonotonicMs;
   readonly costs: LinkCosts;
   readonly best: ReadonlyMap<NodeId, CostedRoute>;
+  /** As they are asked for, by number and destination. */
+  readonly disjoint: Map<string, readonly Route[]>;
 }
 
 class MapRouter implements Router {
@@ -78,8 +80,23 @@ class MapRouter implements Router {
   }
 
   disjointRoutes(destination: NodeId, countMax: number): readonly Route[] {
-    const found = disjointRoutesTo(this.#search().costs, { from: this.#map.self, to: destination }, countMax);
-    return found.map(({ route }) => route);
+    const { costs, disjoint } = this.#search();
+    const name = `${countMax} ${destination}`;
+    const known = disjoint.get(name);
+    if (known !== undefined) return known;
+    const found = disjointRoutesTo(costs, { from: this.#map.self, to: destination }, countMax);
+    const routes = found.map(({ route }) => route);
+    disjoint.set(name, routes);
+    return routes;
+  }
+
+  routeBeside(destination: NodeId, others: readonly Route[]): Route | undefined {
+    const { self } = this.#map;
+    const taken = new Set(others.flatMap((route) => route.slice(0, -1)));
+    const directTaken = others.some(({ length }) => length === 1);
+    const isClosed = (from: NodeId, to: NodeId): boolean =>
+      taken.has(to) || (directTaken && from === self && to === destination);
+    return cheapestRoutes(this.#search().costs, self, isClosed).get(destination)?.route;
   }
 
   report(route: Route, failure: RouteFailure): void {
@@ -106,7 +123,7 @@ class MapRouter implements Router {
       costs.set(link.from, leaving.set(link.to, linkCost(link) + (refused ? REFUSAL_COST : 0)));
     }
     const until = Math.min(Number.POSITIVE_INFINITY, ...this.#refusals.values());
-    this.#searched = { version, until, costs, best: cheapestRoutes(costs, this.#map.self) };
+    this.#searched = { version, until, costs, best: cheapestRoutes(costs, this.#map.self), disjoint: new Map() };
     return this.#searched;
   }
 }

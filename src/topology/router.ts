@@ -25,6 +25,8 @@ export interface Router {
   routes(destination: NodeId, countMax: number): readonly Route[];
   /** The cheapest set of ways that share no node but the destination: as many as there are, `countMax` at most. */
   disjointRoutes(destination: NodeId, countMax: number): readonly Route[];
+  /** The cheapest way that shares no node, and no link, with any of these ways to the same destination, but its end. */
+  routeBeside(destination: NodeId, others: readonly Route[]): Route | undefined;
   /** A relay was refused: for a short while other ways are preferred. */
   report(route: Route, failure: RouteFailure): void;
   /** All nodes that the map knows, but ours, in the order of their names. */

@@ -81,7 +81,7 @@ describe("audit trail of a network", () => {
     await until("the refusal is in the trail", () => textOf("south").includes('"event":"supply-refused"'));
     assert.match(
       textOf("north"),
-      /"event":"relay-established","target":"south","keyClass":"default","bytes":\d+,"route":\["hub","south"\]/,
+      /"event":"relay-established","target":"south","keyClass":"default","bytes":\d+,"routes":\[\["hub","south"\]\]/,
     );
     assert.match(textOf("south"), /"event":"relay-passed","role":"destination"/);
   });

@@ -76,6 +76,7 @@ const messages: OneOfEach = {
   ],
   "relay-answer": [
     { kind: "relay-answer", relay, outcome: { kind: "established", proof: bytes(32, 40), incarnation } },
+    { kind: "relay-answer", relay, outcome: { kind: "share-held" } },
     ...(["no-pad", "busy", "unreachable", "tag-wrong", "deadline", "not-admitted"] as const).map((reason) => {
       return { kind: "relay-answer", relay, outcome: { kind: "refused", reason, atHop: there } } as const;
     }),

@@ -95,6 +95,7 @@ const arbitraries: { readonly [Kind in Envelope["kind"]]: fc.Arbitrary<Extract<E
     relay: hex<RelayId>(exactly(16)),
     outcome: fc.oneof(
       record({ kind: kind("established"), proof: bytes(1_024), incarnation }),
+      record({ kind: kind("share-held") }),
       record({
         kind: kind("refused"),
         reason: literal("no-pad", "busy", "unreachable", "tag-wrong", "deadline", "not-admitted"),

@@ -8,6 +8,7 @@ import { linkIdBetween, segmentName, type NodeId, type QkdKeyId } from "../../sr
 import { decodeRelayHeader, decodeRelayPlan, encodeRelayHeader, encodeRelayPlan } from "../../src/relay/relay-frame.ts";
 import type { RelayFrameHeader, RelayPlan } from "../../src/relay/relay-frame.ts";
 import type { KeyClass, RelayId } from "../../src/model/ids.ts";
+import { SHARES_MAX } from "../../src/relay/split-policy.ts";
 import type { Route } from "../../src/topology/router.ts";
 
 /** Plain objects, as decoders give them. */
@@ -35,6 +36,10 @@ const manifest: fc.Arbitrary<Manifest> = record({
   ),
 });
 
+const share = fc
+  .tuple(fc.uint8Array({ minLength: 16, maxLength: 16 }).map(hexOf), fc.integer({ min: 2, max: SHARES_MAX }), fc.nat())
+  .map(([key, shares, index]) => ({ key, shares, index: index % shares }));
+
 const plan: fc.Arbitrary<RelayPlan> = record({
   nodes: fc.uniqueArray(node, { minLength: 2, maxLength: 8 }),
   keyClass: fc.constantFrom("default", "gold") as fc.Arbitrary<KeyClass>,
@@ -45,8 +50,10 @@ const plan: fc.Arbitrary<RelayPlan> = record({
     selector: (segment) => segment.name,
   }),
   live: fc.option(fc.array(record({ first: name, count: u32 }), { maxLength: 80 }), { nil: undefined }),
-}).map(({ nodes: [origin, ...route], segments, ...rest }) => ({
+  share: fc.option(share, { nil: undefined }),
+}).map(({ nodes: [origin, ...route], segments, share: place, ...rest }) => ({
   ...rest,
+  ...(place === undefined ? {} : { share: place }),
   origin: origin!,
   route: route as unknown as Route,
   segments: [...segments].sort((one, other) => (one.name < other.name ? -1 : 1)),

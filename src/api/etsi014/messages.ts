@@ -109,8 +109,8 @@ export function keyDetails(ids: readonly string[], reason?: string): ErrorDetail
   return ids.map((id) => ({ key_ID: id, ...(reason === undefined ? {} : { reason }) }));
 }
 
-export function retryDetails(retryAfterMs: number): ErrorDetails {
-  return [{ retry_after_ms: retryAfterMs }];
+export function retryDetails(retryAfterMs: number, reason?: string): ErrorDetails {
+  return [{ retry_after_ms: retryAfterMs }, ...(reason === undefined ? [] : [{ reason }])];
 }
 
 function checkedKeyRequest(number: unknown, size: unknown, limits: SupplyLimits): KeyRequest {

@@ -40,7 +40,7 @@ const REFUSALS: Readonly<Record<ErrorCode, Refusal>> = {
   KEY_SHORTAGE: {
     status: 503,
     message: "insufficient amount of key material",
-    details: (error) => retryDetails(retryAfterMs(error)),
+    details: (error) => retryDetails(retryAfterMs(error), reasonOf(error)),
   },
   SUPPLY_STOPPED: OUR_TROUBLE,
   CONFIG_INVALID: OUR_TROUBLE,
@@ -122,6 +122,10 @@ function errorObject(
 function idsOf(error: QkdError): readonly string[] {
   const { ids } = error.facts;
   return typeof ids === "object" ? ids : [];
+}
+
+function reasonOf({ facts: { reason } }: QkdError): string | undefined {
+  return typeof reason === "string" ? reason : undefined;
 }
 
 function retryAfterMs(error: QkdError): number {

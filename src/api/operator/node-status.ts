@@ -4,6 +4,7 @@ import type { KeyClass, LinkId, NodeId } from "../../model/ids.ts";
 import type { WallMs } from "../../runtime/clock.ts";
 import type { MapStatus } from "./map-status.ts";
 import type { PlanStatus } from "./plan-status.ts";
+import type { WhenTooFewRoutes } from "../../relay/split-policy.ts";
 import { ACCOUNTS, type Balances, type LedgerOwner } from "../../store/ledger.ts";
 
 export interface HealthReport {
@@ -87,8 +88,19 @@ export interface PoolStatus {
   readonly inFlightBytes: number;
   /** Requests since this start that found it too short: a relay would have been in time, or the links had no pad. */
   readonly misses?: { readonly latency: number; readonly supply: number };
+  /** Only where its key comes in shares over disjoint routes. */
+  readonly split?: SplitStatus;
   /** How, and why; only where we fill the pool. */
   readonly plan?: PlanStatus;
+}
+
+export interface SplitStatus {
+  /** Disjoint routes that the policy asks for, and those that are there now. */
+  readonly wantedRoutes: number;
+  readonly routes: number;
+  readonly whenTooFewRoutes: WhenTooFewRoutes;
+  /** Of the stock, what came by fewer routes than wanted. */
+  readonly degradedBytes: number;
 }
 
 export interface LedgerLine {
@@ -136,6 +148,7 @@ export const ALARM_TYPES = {
   ledger: "MAJOR",
   certificate: "MAJOR",
   audit: "MAJOR",
+  pool: "MAJOR",
 } as const;
 export type AlarmType = keyof typeof ALARM_TYPES;
 
@@ -163,6 +176,7 @@ export function alarmsOf(status: NodeStatus): readonly Alarm[] {
     ),
     ...alarms("audit", auditTroubles(status)),
     ...alarms("certificate", ending.map(certificateSentence)),
+    ...alarms("pool", status.pools.flatMap(refusalSentence)),
   ];
 }
 
@@ -173,6 +187,12 @@ export function troublesOf(status: NodeStatus): readonly string[] {
 
 const auditTroubles = ({ audit }: NodeStatus): readonly string[] =>
   audit?.trouble === undefined ? [] : [`the audit trail cannot be written: ${audit.trouble}`];
+
+function refusalSentence({ remote, keyClass, split }: PoolStatus): readonly string[] {
+  if (split?.whenTooFewRoutes !== "refuse" || split.routes >= split.wantedRoutes) return [];
+  const routes = `${split.routes} of ${split.wantedRoutes} disjoint routes`;
+  return [`pool for ${remote}, ${keyClass}: nothing is relayed: ${routes} are there`];
+}
 
 const certificateSentence = ({ use, daysLeft }: CertificateStatus): string =>
   `certificate for ${use}: ${daysLeft < 0 ? "expired" : `expires in ${Math.floor(daysLeft)} days`}`;

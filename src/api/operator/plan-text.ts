@@ -1,6 +1,7 @@
 /** The plans of a node as people read them at a terminal: a table of pools, then the reason of each, and its last orders. */
 import type { NodeStatus, PoolStatus } from "./node-status.ts";
 import type { OrderStatus, PlanStatus } from "./plan-status.ts";
+import { routesText } from "./status-text.ts";
 import { type Column, bytesText, countText, durationText, percentText, textTable } from "./text-table.ts";
 
 const NOTHING = "-";
@@ -15,7 +16,7 @@ export function renderPlan({ node, pools }: Pick<NodeStatus, "node" | "pools">):
   if (planned.length === 0) return `${node} fills no pool: no SAE here shares keys with one at another node\n`;
   const sections = [
     [`${node} fills ${planned.length} ${planned.length === 1 ? "pool" : "pools"}; keys are of the default size`],
-    ["plan", ...textTable(PLAN_COLUMNS, planned).map(indented)],
+    ["plan", ...textTable(planColumns(planned), planned).map(indented)],
     ["demand and relays", ...textTable(ESTIMATE_COLUMNS, planned).map(indented)],
     ["why", ...planned.flatMap(reasonLines).map(indented)],
   ];
@@ -45,6 +46,11 @@ const PLAN_COLUMNS: readonly Column<PlannedPool>[] = [
   { title: "misses", cell: ({ plan }) => countText(plan.requests.latencyMisses), align: "right" },
   { title: "for want of pad", cell: ({ plan }) => countText(plan.requests.supplyMisses), align: "right" },
 ];
+
+function planColumns(pools: readonly PlannedPool[]): readonly Column<PlannedPool>[] {
+  const routes: Column<PlannedPool> = { title: "disjoint routes", cell: routesText, align: "right" };
+  return pools.some(({ split }) => split !== undefined) ? [...PLAN_COLUMNS, routes] : PLAN_COLUMNS;
+}
 
 const ESTIMATE_COLUMNS: readonly Column<PlannedPool>[] = [
   { title: "pool", cell: nameOf },

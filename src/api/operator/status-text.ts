@@ -22,7 +22,7 @@ export function renderStatus(status: NodeStatus): string {
   const sections = [
     [headLine(status), ...troublesOf(status).map((trouble) => `! ${trouble}`)],
     section("links", textTable(LINK_COLUMNS, status.links), status.links),
-    section("pools", textTable(POOL_COLUMNS, status.pools), status.pools),
+    section("pools", textTable(poolColumns(status.pools), status.pools), status.pools),
     section("ledger, in bytes", textTable(ledgerColumns(status.ledger), status.ledger), status.ledger),
     ["supply since start", `${INDENT}${supplyLine(status.supply)}`],
     ["store", `${INDENT}${storeLine(status.store)}`],
@@ -76,6 +76,24 @@ const POOL_COLUMNS: readonly Column<PoolStatus>[] = [
   { title: "in flight", cell: ({ inFlightBytes }) => bytesText(inFlightBytes), align: "right" },
   { title: "fill", cell: fillOf, align: "right" },
 ];
+
+const SPLIT_COLUMNS: readonly Column<PoolStatus>[] = [
+  { title: "routes", cell: routesText, align: "right" },
+  {
+    title: "degraded",
+    cell: ({ split }) => (split === undefined ? NOTHING : bytesText(split.degradedBytes)),
+    align: "right",
+  },
+];
+
+function poolColumns(pools: readonly PoolStatus[]): readonly Column<PoolStatus>[] {
+  return pools.some(({ split }) => split !== undefined) ? [...POOL_COLUMNS, ...SPLIT_COLUMNS] : POOL_COLUMNS;
+}
+
+/** "1 of 2", where key is split over disjoint routes. */
+export function routesText({ split }: Pick<PoolStatus, "split">): string {
+  return split === undefined ? NOTHING : `${split.routes} of ${split.wantedRoutes}`;
+}
 
 function fillOf({ keys, targetKeys, lowKeys }: PoolStatus): string {
   if (keys === 0) return "EMPTY";

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
+import { errorReply } from "../../../src/api/etsi014/replies.ts";
 import { BrokenInvariant } from "../../../src/model/assert.ts";
 import { QkdError } from "../../../src/model/errors.ts";
 import type { KeySupply } from "../../../src/supply/key-supply.ts";
@@ -161,6 +162,12 @@ describe("Get key", () => {
     assert.deepEqual(details, [{ retry_after_ms: 1500 }]);
     assert.equal(reply.headers["retry-after"], "2");
     assert.deepEqual(log.events("warn"), []);
+  });
+
+  test("where the supply knows why there is too little, the SAE is told", () => {
+    const facts = { retryAfterMs: 1000, reason: "too few routes" };
+    const reply = errorReply(new QkdError("KEY_SHORTAGE", "too little key", facts));
+    assert.deepEqual(refusalOf(reply, 503).details, [{ retry_after_ms: 1000 }, { reason: "too few routes" }]);
   });
 
   test("the material is erased as soon as it is in the reply, and the reply when it is done", async () => {

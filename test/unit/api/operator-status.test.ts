@@ -138,6 +138,7 @@ test("alarms are counted by what they are about", () => {
     ledger: 1,
     certificate: 2,
     audit: 1,
+    pool: 0,
   });
   assert.equal(metrics.value("qkdn_node_ready"), 0);
 });

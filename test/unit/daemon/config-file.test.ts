@@ -72,6 +72,13 @@ test("a file with everything that is needed gives a configuration, with defaults
   assert.deepEqual(config.node.pairs, [{ between: ["sae-a", "sae-b"], keyClass: "default" }]);
 });
 
+test("a pool's key is split where its policy asks for disjoint routes, and nowhere else", () => {
+  const pool = "{ remote: b, disjointPaths: 2, whenTooFewRoutes: refuse }";
+  const { node } = parse(`${GOOD}preEstablishment:\n  pools:\n    - ${pool}\n`);
+  assert.equal(node.policy.split, undefined);
+  assert.deepEqual(node.policies[0]?.split, { disjointPaths: 2, whenTooFewRoutes: "refuse" });
+});
+
 test("the example of the documentation is right, and so are the lines that it shows as comments", async () => {
   const text = await readFile(EXAMPLE, "utf8");
   const plain = parse(text);

@@ -4,7 +4,8 @@ import { createPreEstablishmentMetrics } from "../../../src/pre-establishment/pr
 import { Scheduler } from "../../../src/pre-establishment/scheduler.ts";
 import { staticWatermark } from "../../../src/pre-establishment/strategies/static-watermark.ts";
 import { POLICY_DEFAULT } from "../../../src/node/config.ts";
-import type { KeyRelay, RelayOrder, RelayOutcome } from "../../../src/relay/key-relay.ts";
+import type { KeyRelay, RelayOutcome } from "../../../src/relay/key-relay.ts";
+import type { RelayOrder } from "../../../src/relay/relay-order.ts";
 import type { OutboundPool } from "../../../src/relay/outbound-pool.ts";
 import { RELAY_BYTES_MAX } from "../../../src/relay/relay-frame.ts";
 import { createMemoryMetrics, type MemoryMetrics } from "../../fakes/memory-metrics.ts";
@@ -79,7 +80,7 @@ async function open(
 }
 
 const bytesOf = ({ segmentBytes }: RelayOrder): number => segmentBytes.reduce((sum, length) => sum + length, 0);
-const established: RelayOutcome = { kind: "established", bytes: 0, route: [C], tookMs: 20 };
+const established: RelayOutcome = { kind: "established", bytes: 0, routes: [[C]], tookMs: 20 };
 
 describe("the pre-establishment loop", () => {
   it("has no more relays of a pool under way than its bound, none larger than a relay may be", async () => {

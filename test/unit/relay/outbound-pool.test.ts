@@ -157,6 +157,20 @@ describe("the initiator's end of a pool", () => {
     }
   });
 
+  it("at a start burns what came by one route, where its policy has come to want two, and keeps and marks it where it degrades", async () => {
+    for (const [whenTooFewRoutes, left] of [
+      ["wait", 0],
+      ["refuse", 0],
+      ["degrade", 64],
+    ] as const) {
+      const { store } = await open([64]);
+      const vault = await store.open();
+      const pool = await openOutbound(vault, store.clock, { disjointPaths: 2, whenTooFewRoutes });
+      assert.deepEqual([pool.stockBytes, pool.degradedBytes], [left, left]);
+      assert.equal(vault.ledger.balances(pool.ledger).burned, 64 - left);
+    }
+  });
+
   it("stops a minute before expiry, and books what is left as expired", async () => {
     const { pool, store, vault } = await open([]);
     await establish({ outbound: pool, epoch: vault.epoch }, [64], { expiresAt: store.clock.wall() + 120_000 });

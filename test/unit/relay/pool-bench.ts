@@ -2,6 +2,7 @@
 import { segmentName, type Incarnation, type KeyClass, type NodeId, type SegmentName } from "../../../src/model/ids.ts";
 import { InboundPool } from "../../../src/relay/inbound-pool.ts";
 import { OutboundPool } from "../../../src/relay/outbound-pool.ts";
+import type { SplitPolicy } from "../../../src/relay/split-policy.ts";
 import type { Clock } from "../../../src/runtime/clock.ts";
 import type { KeyVault } from "../../../src/store/key-vault.ts";
 import { createRecordingLogger } from "../../fakes/recording-logger.ts";
@@ -18,10 +19,10 @@ export interface PoolEnds {
   readonly to: { readonly store: MemoryStore; readonly vault: KeyVault; readonly pool: InboundPool };
 }
 
-export const openOutbound = (vault: KeyVault, clock: Clock): Promise<OutboundPool> =>
+export const openOutbound = (vault: KeyVault, clock: Clock, split?: SplitPolicy): Promise<OutboundPool> =>
   OutboundPool.open(
     { direction: "outbound", remote: C, keyClass: DEFAULT },
-    { vault, clock, log: createRecordingLogger() },
+    { vault, clock, log: createRecordingLogger(), split },
   );
 
 export const openInbound = (vault: KeyVault, clock: Clock): Promise<InboundPool> =>
@@ -63,7 +64,7 @@ export async function establish(
   }));
   const founded = outbound?.hasIdSecret ?? inbound!.epochs().includes(epoch);
   const idSecret = founded ? undefined : segmentBytes(segmentName(epoch, 0), 64);
-  const provenance = { origin: A, route: [C] as const, establishedAt: 0 };
+  const provenance = { origin: A, routes: [[C]] as const, establishedAt: 0 };
   const arrived = { segments, idSecret, proofKeyBytes: 32, provenance };
   await inbound?.add(arrived);
   await outbound?.add({ ...arrived, targetIncarnation: about.targetLife ?? TARGET_LIFE });

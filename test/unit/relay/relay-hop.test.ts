@@ -2,10 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { layFrame } from "../../../src/link/hop-frame.ts";
 import { segmentName, type Incarnation, type KeyClass, type RelayId } from "../../../src/model/ids.ts";
+import { KeyMaterial } from "../../../src/model/key-material.ts";
 import type { Frame } from "../../../src/peer/peer-messages.ts";
 import { PadReservations } from "../../../src/relay/pad-reservations.ts";
 import type { PoolDirectory } from "../../../src/relay/pool-directory.ts";
 import { encodeRelayHeader, encodeRelayPlan, payloadBytesOf, type RelayPlan } from "../../../src/relay/relay-frame.ts";
+import type { SplitPolicy } from "../../../src/relay/split-policy.ts";
+import { joinShares } from "../../../src/relay/split-key.ts";
 import { RelayHop } from "../../../src/relay/relay-hop.ts";
 import { createRelayMetrics } from "../../../src/relay/relay-metrics.ts";
 import { relayProof } from "../../../src/relay/relay-proof.ts";
@@ -19,7 +22,7 @@ import { answersOf, node, standInLink, type StandInLink } from "./stand-in-link.
 const RELAY = "00112233445566778899aabbccddeeff" as RelayId;
 
 /** Node "b" between "a" and "c", which is the target of a pool of "a" as well. */
-async function openHop(inboundPoolBytesMax = 1_000_000) {
+async function openHop(inboundPoolBytesMax = 1_000_000, split?: SplitPolicy) {
   const store = createMemoryStore("hop");
   const vault = await store.open();
   const inbound = await openInbound(vault, store.clock);
@@ -40,6 +43,7 @@ async function openHop(inboundPoolBytesMax = 1_000_000) {
     audit: createMemoryAudit(),
     metrics: createRelayMetrics(metrics),
     inboundPoolBytesMax,
+    splitOf: () => split,
   });
   return { hop, a, c, store, inbound, metrics };
 }
@@ -199,6 +203,43 @@ describe("the destination of a relay", () => {
     const payload = segmentBytes(segmentName(9, 9), payloadBytesOf(here));
     assert.deepEqual(answer.outcome.proof, relayProof(encodeRelayPlan(here), payload));
     assert.ok(inbound.has(segmentName(5, 1)));
+  });
+
+  it("proves a split key once all its shares are here, by whichever way they come, and answers the others at once", async () => {
+    const { hop, a, c, inbound } = await openHop();
+    const other = "ff".repeat(16) as RelayId;
+    const [one, two] = [0, 1].map((index) =>
+      planOf({ route: index === 0 ? [node("b")] : [node("c"), node("b")], share: { key: other, shares: 2, index } }),
+    );
+    const bytes = payloadBytesOf(here);
+    const second = segmentBytes(segmentName(8, 8), bytes);
+    hop.frame(a.link, frameOf(one!));
+    assert.deepEqual(answersOf(a), ["share-held"]);
+    hop.frame(c.link, frameOf(two!, { relay: other, payload: second }));
+    await turns();
+    const [answer] = c.sent;
+    assert.ok(answer?.kind === "relay-answer" && answer.outcome.kind === "established");
+    const key = joinShares(
+      [segmentBytes(segmentName(9, 9), bytes), second].map((payload, i) => {
+        const plan = [one!, two!][i]!;
+        return { plan, planBytes: encodeRelayPlan(plan), payload: KeyMaterial.copyOf(payload) };
+      }),
+    );
+    assert.deepEqual(
+      answer.outcome.proof,
+      key.payload.expose((xor) => relayProof(key.provenPlan, xor)),
+    );
+    assert.ok(inbound.has(segmentName(5, 1)));
+  });
+
+  it("takes no key by one route into a pool that wants two, unless its policy degrades", async () => {
+    const wait = await openHop(undefined, { disjointPaths: 2, whenTooFewRoutes: "wait" });
+    wait.hop.frame(wait.a.link, frameOf(here));
+    assert.deepEqual(answersOf(wait.a), ["not-admitted at b"]);
+    const degrade = await openHop(undefined, { disjointPaths: 2, whenTooFewRoutes: "degrade" });
+    degrade.hop.frame(degrade.a.link, frameOf(here));
+    await turns();
+    assert.deepEqual(answersOf(degrade.a), ["established"]);
   });
 
   it("takes a segment's name once", async () => {

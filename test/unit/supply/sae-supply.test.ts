@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isQkdError, type ErrorCode } from "../../../src/model/errors.ts";
 import { segmentName, type KeyClass, type KeyId, type NodeId, type SaeId } from "../../../src/model/ids.ts";
-import type { KeyRelay, RelayOrder, RelayOutcome } from "../../../src/relay/key-relay.ts";
+import type { KeyRelay, RelayOutcome } from "../../../src/relay/key-relay.ts";
+import type { RelayOrder } from "../../../src/relay/relay-order.ts";
 import type { PoolDirectory } from "../../../src/relay/pool-directory.ts";
 import { DemandBook } from "../../../src/pre-establishment/demand-book.ts";
 import type { KeySupply, SuppliedKey } from "../../../src/supply/key-supply.ts";
@@ -38,6 +39,8 @@ interface Bench extends PoolEnds {
   /** What was ordered of the relay, and what the next order comes to: establish by default. */
   readonly orders: RelayOrder[];
   relay: (order: RelayOrder) => Promise<RelayOutcome>;
+  /** Why no relay may be tried. */
+  blocked: string | undefined;
   /** What the link towards the target has. */
   padBytes: number;
   /** Of the initiator's node. */
@@ -50,11 +53,12 @@ async function open(lengths: readonly number[]): Promise<Bench> {
   if (lengths.length > 0) await establish(both, lengths);
   const orders: RelayOrder[] = [];
   const metrics = createMemoryMetrics();
-  const bench: Pick<Bench, "relay" | "padBytes"> = {
+  const bench: Pick<Bench, "relay" | "padBytes" | "blocked"> = {
+    blocked: undefined,
     padBytes: 1_000_000,
     relay: async ({ segmentBytes }) => {
       await establish(both, segmentBytes);
-      return { kind: "established", bytes: 0, route: [C], tookMs: 20 };
+      return { kind: "established", bytes: 0, routes: [[C]], tookMs: 20 };
     },
   };
   const relay: Pick<KeyRelay, "establish"> = {
@@ -76,6 +80,7 @@ async function open(lengths: readonly number[]): Promise<Bench> {
         pools: pools as PoolDirectory,
         onDemand: createOnDemand({ relay, demand, log: createRecordingLogger() }),
         demand,
+        blocked: () => bench.blocked,
         padBytes: () => bench.padBytes,
         clock,
         metrics: createSupplyMetrics(metrics),
@@ -131,7 +136,7 @@ describe("key supply", () => {
     const forge = (number: number): Promise<void> => {
       const [idSecret, bytes] = [new Uint8Array(64).fill(number), new Uint8Array(96).fill(number)];
       const segment = { name: segmentName(epoch, 1000 + number), lengthBytes: 96, expiresAt: 2_000_000_000_000, bytes };
-      const provenance = { origin: A, route: [C] as const, establishedAt: 0 };
+      const provenance = { origin: A, routes: [[C]] as const, establishedAt: 0 };
       return bench.to.pool.add({ segments: [segment], idSecret, proofKeyBytes: 32, provenance });
     };
     await forge(1);
@@ -227,6 +232,18 @@ describe("key supply", () => {
     assert.ok(bench.orders.length <= 3);
     assert.deepEqual(bench.from.vault.ledger.balances(bench.from.pool.ledger), before);
     assert.equal((await ask(bench, 2)).length, 2);
+  });
+
+  it("while too few disjoint routes are there, stock serves; then the SAE is told why, and no relay is tried", async () => {
+    const bench = await open([32]);
+    bench.blocked = "waits: 1 of 2 disjoint routes are there";
+    assert.equal((await ask(bench)).length, 1);
+    await assert.rejects(ask(bench), (failure: unknown) => {
+      assert.ok(isQkdError(failure, "KEY_SHORTAGE"));
+      assert.match(String(failure.facts["reason"]), /disjoint routes/);
+      return true;
+    });
+    assert.deepEqual(bench.orders, []);
   });
 
   it("tells a miss that more stock would have cured from one for want of pad", async () => {

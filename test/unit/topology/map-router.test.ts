@@ -99,6 +99,14 @@ describe("a route", () => {
     assert.deepEqual(router.disjointRoutes(node("c"), 3), [route("b c"), route("e d c")]);
     assert.deepEqual(router.nodes(), ["b", "c", "d", "e"]);
   });
+
+  it("and the one beside others shares no node with them, and not the direct link", () => {
+    const { router } = openRing();
+    assert.deepEqual(router.routeBeside(node("c"), []), route("b c"));
+    assert.deepEqual(router.routeBeside(node("c"), [route("b c")]), route("e d c"));
+    assert.equal(router.routeBeside(node("c"), [route("b c"), route("e d c")]), undefined);
+    assert.deepEqual(router.routeBeside(node("b"), [route("b")]), route("e d c b"));
+  });
 });
 
 describe("after a refusal", () => {
