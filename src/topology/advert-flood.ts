@@ -7,16 +7,23 @@
  */
 import type { NodeId } from "../model/ids.ts";
 import type { Advert, AdvertisedLink } from "../peer/peer-messages.ts";
+import { SECOND_MS } from "../model/units.ts";
 import { Bell } from "../runtime/bell.ts";
 import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import { isPlausibleEpoch } from "../runtime/plausible-epoch.ts";
-import { ADVERT_REFRESH_MS, isNewer, type NetworkMap } from "./network-map.ts";
+import { ADVERT_REFRESH_MS, isNewer, MAP_NODES_MAX, type NetworkMap } from "./network-map.ts";
 import type { TopologyMetrics } from "./topology-metrics.ts";
 
 /** Between two rounds of sending; what is due sooner waits. It bounds how often a neighbour hears from us, and of us. */
 const ROUND_GAP_MS: MonotonicMs = 50;
 /** To one neighbour in one round. */
 const ADVERTS_PER_ROUND_MAX = 64;
+/**
+ * What one neighbour may tell: its whole map at once, then as much as a network of hundreds of nodes says. What is beyond is not
+ * heard, and is told again with the next refresh. A neighbour's advert of itself always is.
+ */
+const ADVERTS_AT_ONCE_MAX = 2 * MAP_NODES_MAX;
+const ADVERTS_PER_SECOND_MAX = 500;
 /** Pad is looked at this often … */
 const LOOK_MS: MonotonicMs = 500;
 /** … and a change of it alone is told at most this often. */
@@ -46,6 +53,8 @@ export class AdvertFlood {
   readonly #bell = new Bell();
   /** By neighbour that is up: nodes whose newest advert it was not sent. */
   readonly #unsent = new Map<NodeId, Set<NodeId>>();
+  /** By neighbour: how many adverts of others it may tell now. */
+  readonly #allowed = new Map<NodeId, { count: number; at: MonotonicMs }>();
   /** What was said last; its successor has a larger sequence. */
   #said: Pick<Advert, "epoch" | "sequence" | "links"> | undefined;
   #saidAt: MonotonicMs = 0;
@@ -69,6 +78,7 @@ export class AdvertFlood {
 
   receive(from: NodeId, advert: Advert): void {
     const { map, metrics } = this.#parts;
+    if (advert.origin !== from && !this.#isAllowed(from)) return metrics.received.add({ verdict: "too-many" });
     if (advert.origin === map.self) return this.#ownCameBack(from, advert);
     const verdict = map.receive(advert);
     metrics.received.add({ verdict });
@@ -76,6 +86,15 @@ export class AdvertFlood {
     if (verdict === "news" || verdict === "repeated") this.#unsent.get(from)?.delete(advert.origin);
     if (verdict === "news") this.#toTell(advert.origin, from);
     if (verdict === "news" || verdict === "older") this.#bell.ring();
+  }
+
+  #isAllowed(from: NodeId): boolean {
+    const now = this.#parts.clock.monotonic();
+    const { count, at } = this.#allowed.get(from) ?? { count: ADVERTS_AT_ONCE_MAX, at: now };
+    const more = count + ((now - at) / SECOND_MS) * ADVERTS_PER_SECOND_MAX;
+    const allowed = Math.min(ADVERTS_AT_ONCE_MAX, more);
+    this.#allowed.set(from, { count: Math.max(0, allowed - 1), at: now });
+    return allowed >= 1;
   }
 
   /** Until `signal` aborts. */

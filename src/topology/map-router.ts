@@ -33,6 +33,9 @@ export function linkCost({ padBytes, padBytesPerSecond }: UsableLink): number {
   return 1 + SCARCITY_STEP * Math.max(0, halvings);
 }
 
+/** After a search none is begun for so many times as long as it took: whoever changes the map without end gets a share, not a node. */
+const PAUSE_FACTOR = 8;
+
 export function createMapRouter(map: NetworkMap, clock: Clock): Router {
   return new MapRouter(map, clock);
 }
@@ -43,8 +46,8 @@ interface Searched {
   readonly until: MonotonicMs;
   readonly costs: LinkCosts;
   readonly best: ReadonlyMap<NodeId, CostedRoute>;
-  /** As they are asked for, by number and destination. */
-  readonly disjoint: Map<string, readonly Route[]>;
+  /** What was looked for on this map beyond the best, by what and how many. */
+  readonly others: Map<string, readonly Route[]>;
 }
 
 class MapRouter implements Router {
@@ -54,6 +57,9 @@ class MapRouter implements Router {
   /** Links that refused a relay, and until when that is remembered. */
   readonly #refusals = new Map<string, MonotonicMs>();
   #searched: Searched | undefined;
+  /** A relay was refused since the last search. */
+  #refused = false;
+  #pauseUntil: MonotonicMs = 0;
 
   constructor(map: NetworkMap, clock: Clock) {
     this.#map = map;
@@ -75,19 +81,15 @@ class MapRouter implements Router {
   }
 
   routes(destination: NodeId, countMax: number): readonly Route[] {
-    const found = cheapestRoutesTo(this.#search().costs, { from: this.#map.self, to: destination }, countMax);
-    return found.map(({ route }) => route);
+    return this.#others(`routes ${countMax} ${destination}`, (costs) =>
+      cheapestRoutesTo(costs, { from: this.#map.self, to: destination }, countMax),
+    );
   }
 
   disjointRoutes(destination: NodeId, countMax: number): readonly Route[] {
-    const { costs, disjoint } = this.#search();
-    const name = `${countMax} ${destination}`;
-    const known = disjoint.get(name);
-    if (known !== undefined) return known;
-    const found = disjointRoutesTo(costs, { from: this.#map.self, to: destination }, countMax);
-    const routes = found.map(({ route }) => route);
-    disjoint.set(name, routes);
-    return routes;
+    return this.#others(`disjoint ${countMax} ${destination}`, (costs) =>
+      disjointRoutesTo(costs, { from: this.#map.self, to: destination }, countMax),
+    );
   }
 
   routeBeside(destination: NodeId, others: readonly Route[]): Route | undefined {
@@ -102,7 +104,7 @@ class MapRouter implements Router {
   report(route: Route, failure: RouteFailure): void {
     const until = this.#clock.monotonic() + REFUSAL_MS;
     for (const link of suspectLinks([this.#map.self, ...route], failure)) this.#refusals.set(link, until);
-    this.#searched = undefined;
+    this.#refused = true;
   }
 
   nodes(): readonly NodeId[] {
@@ -110,11 +112,13 @@ class MapRouter implements Router {
     return [...new Set([...this.#map.origins(), ...neighbours])].filter((node) => node !== this.#map.self).sort();
   }
 
-  /** Searched anew only when the map changed, a relay was refused, or a refusal is forgotten. */
+  /** Searched anew only when the map changed, a relay was refused, or a refusal is forgotten; and not without a pause. */
   #search(): Searched {
     const now = this.#clock.monotonic();
     const { version } = this.#map;
-    if (this.#searched?.version === version && now < this.#searched.until) return this.#searched;
+    const before = this.#searched;
+    const isGood = before?.version === version && now < before.until && !this.#refused;
+    if (before !== undefined && (isGood || now < this.#pauseUntil)) return before;
     for (const [link, until] of this.#refusals) if (until <= now) this.#refusals.delete(link);
     const costs = new Map<NodeId, Map<NodeId, number>>();
     for (const link of this.#map.usableLinks()) {
@@ -123,8 +127,26 @@ class MapRouter implements Router {
       costs.set(link.from, leaving.set(link.to, linkCost(link) + (refused ? REFUSAL_COST : 0)));
     }
     const until = Math.min(Number.POSITIVE_INFINITY, ...this.#refusals.values());
-    this.#searched = { version, until, costs, best: cheapestRoutes(costs, this.#map.self), disjoint: new Map() };
+    this.#refused = false;
+    this.#searched = { version, until, costs, best: cheapestRoutes(costs, this.#map.self), others: new Map() };
+    this.#pause(now);
     return this.#searched;
+  }
+
+  #others(what: string, find: (costs: LinkCosts) => readonly CostedRoute[]): readonly Route[] {
+    const { costs, others } = this.#search();
+    const known = others.get(what);
+    if (known !== undefined) return known;
+    const begun = this.#clock.monotonic();
+    const found = find(costs).map(({ route }) => route);
+    others.set(what, found);
+    this.#pause(begun);
+    return found;
+  }
+
+  #pause(begun: MonotonicMs): void {
+    const now = this.#clock.monotonic();
+    this.#pauseUntil = Math.max(this.#pauseUntil, now) + PAUSE_FACTOR * (now - begun);
   }
 }
 

@@ -13,12 +13,14 @@ import { isPlausibleEpoch } from "../runtime/plausible-epoch.ts";
 export const ADVERT_REFRESH_MS: MonotonicMs = 5_000;
 /** Three refreshes that did not come, and some time on the way. */
 export const ADVERT_LIFETIME_MS: MonotonicMs = 3 * ADVERT_REFRESH_MS + 1_000;
-/** News of more nodes is ignored. */
+/** News of more nodes is ignored, but for neighbours: … */
 export const MAP_NODES_MAX = 1_024;
+/** … and of nodes that would bring more links than this, both directions counted: what a search for routes may look at. */
+export const MAP_LINKS_MAX = 8_192;
 
 /**
  * repeated: known already. older: the sender has not heard the newest. expired: it was too long on its way. implausible:
- * its epoch is far ahead of any clock. full: no room for one more node.
+ * its epoch is far ahead of any clock. full: no room for one more node, or its links.
  */
 export type AdvertVerdict = "news" | "repeated" | "older" | "expired" | "implausible" | "full";
 
@@ -45,6 +47,8 @@ export class NetworkMap {
   readonly #clock: Clock;
   readonly #adverts = new Map<NodeId, { readonly advert: Advert; readonly saidAt: MonotonicMs }>();
   #ownLinks: readonly AdvertisedLink[] = [];
+  /** Of all adverts held. */
+  #linkCount = 0;
   #version = 0;
 
   constructor(self: NodeId, clock: Clock) {
@@ -72,8 +76,11 @@ export class NetworkMap {
     const known = this.#adverts.get(origin)?.advert;
     if (!isPlausibleEpoch(advert.epoch, this.#clock)) return "implausible";
     if (advert.ageMs >= ADVERT_LIFETIME_MS) return "expired";
-    if (known === undefined && this.#adverts.size >= MAP_NODES_MAX) return "full";
     if (known !== undefined && !isNewer(advert, known)) return isNewer(known, advert) ? "older" : "repeated";
+    const linkCount = this.#linkCount + advert.links.length - (known?.links.length ?? 0);
+    const crowded = this.#adverts.size + (known === undefined ? 1 : 0) > MAP_NODES_MAX || linkCount > MAP_LINKS_MAX;
+    if (crowded && !this.#isNear(origin)) return "full";
+    this.#linkCount = linkCount;
     this.#adverts.set(origin, { advert, saidAt: this.#clock.monotonic() - advert.ageMs });
     if (known === undefined || !saysTheSame(known.links, advert.links)) this.#version += 1;
     return "news";
@@ -94,9 +101,10 @@ export class NetworkMap {
   /** Forgets what was not refreshed. */
   expire(): void {
     const oldest = this.#clock.monotonic() - ADVERT_LIFETIME_MS;
-    for (const [origin, { saidAt }] of this.#adverts) {
+    for (const [origin, { saidAt, advert }] of this.#adverts) {
       if (saidAt > oldest) continue;
       this.#adverts.delete(origin);
+      this.#linkCount -= advert.links.length;
       this.#version += 1;
     }
   }
@@ -104,18 +112,16 @@ export class NetworkMap {
   /** All that a relay could use now, in the order of names. */
   usableLinks(): readonly UsableLink[] {
     const usable: UsableLink[] = [];
-    for (const { neighbour, state, padBytes, padBytesPerSecond } of this.#ownLinks) {
-      if (state === "up") usable.push({ from: this.self, to: neighbour, padBytes, padBytesPerSecond });
-    }
-    for (const [origin, { advert }] of this.#adverts) {
-      if (origin === this.self) continue; // our own links are known better
-      for (const { neighbour, state, padBytes, padBytesPerSecond } of advert.links) {
-        if (state === "up" && this.#saysUp(neighbour, origin)) {
-          usable.push({ from: origin, to: neighbour, padBytes, padBytesPerSecond });
-        }
+    const up = new Map<NodeId, ReadonlySet<NodeId>>();
+    for (const origin of [this.self, ...this.origins()]) up.set(origin, new Set(this.#linksUp(origin).keys()));
+    for (const origin of [...up.keys()].sort()) {
+      const links = [...this.#linksUp(origin).values()].sort((a, b) => (a.neighbour < b.neighbour ? -1 : 1));
+      for (const { neighbour, padBytes, padBytesPerSecond } of links) {
+        if (origin !== this.self && up.get(neighbour)?.has(origin) !== true) continue;
+        usable.push({ from: origin, to: neighbour, padBytes, padBytesPerSecond });
       }
     }
-    return usable.sort((one, other) => (`${one.from}--${one.to}` < `${other.from}--${other.to}` ? -1 : 1));
+    return usable;
   }
 
   /** All that anybody tells of, usable or not, in the order of names. */
@@ -139,9 +145,15 @@ export class NetworkMap {
     return [...links].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, link]) => link);
   }
 
-  #saysUp(node: NodeId, of: NodeId): boolean {
+  /** Ourselves, and our neighbours: their adverts always have room. */
+  #isNear(origin: NodeId): boolean {
+    return origin === this.self || this.#ownLinks.some(({ neighbour }) => neighbour === origin);
+  }
+
+  /** Those that a node says are up, by neighbour; our own are known better than any advert. */
+  #linksUp(node: NodeId): ReadonlyMap<NodeId, AdvertisedLink> {
     const links = node === this.self ? this.#ownLinks : (this.#adverts.get(node)?.advert.links ?? []);
-    return links.some(({ neighbour, state }) => neighbour === of && state === "up");
+    return new Map(links.filter(({ state }) => state === "up").map((link) => [link.neighbour, link]));
   }
 }
 

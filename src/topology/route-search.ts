@@ -43,25 +43,63 @@ export function cheapestRoutes(
   isClosed: (from: NodeId, to: NodeId) => boolean = () => false,
 ): ReadonlyMap<NodeId, CostedRoute> {
   const best = new Map<NodeId, CostedRoute>();
-  const frontier = new Map<NodeId, CostedRoute>();
+  const known = new Map<NodeId, CostedRoute>();
+  const frontier = new RouteHeap();
   const widen = (at: NodeId, reached: CostedRoute | undefined): void => {
     const length = reached?.route.length ?? 0;
     if (length === ROUTE_NODES_MAX) return;
-    for (const [next, cost] of costs.get(at) ?? []) {
+    for (const [next, step] of costs.get(at) ?? []) {
+      const cost = (reached?.cost ?? 0) + step;
+      const before = known.get(next);
+      if (before !== undefined && before.cost < cost) continue; // by far the most: before anything is built
       if (next === from || best.has(next) || isClosed(at, next)) continue;
-      const found = { route: [...(reached?.route ?? []), next] as unknown as Route, cost: (reached?.cost ?? 0) + cost };
-      const known = frontier.get(next);
-      if (known === undefined || compareRoutes(found, known) < 0) frontier.set(next, found);
+      const found = { route: [...(reached?.route ?? []), next] as unknown as Route, cost };
+      if (before !== undefined && compareRoutes(found, before) >= 0) continue;
+      known.set(next, found);
+      frontier.push(found);
     }
   };
   widen(from, undefined);
-  while (frontier.size > 0) {
-    const [node, reached] = [...frontier].reduce((a, b) => (compareRoutes(a[1], b[1]) <= 0 ? a : b));
-    frontier.delete(node);
+  for (let reached = frontier.pop(); reached !== undefined; reached = frontier.pop()) {
+    const node = reached.route.at(-1)!;
+    if (best.has(node)) continue; // a better one came first
     best.set(node, reached);
     widen(node, reached);
   }
   return best;
+}
+
+/** The least first, by `compareRoutes`. */
+class RouteHeap {
+  readonly #routes: CostedRoute[] = [];
+
+  push(route: CostedRoute): void {
+    const routes = this.#routes;
+    let at = routes.push(route) - 1;
+    for (let above = (at - 1) >>> 1; at > 0 && compareRoutes(route, routes[above]!) < 0; above = (at - 1) >>> 1) {
+      routes[at] = routes[above]!;
+      at = above;
+    }
+    routes[at] = route;
+  }
+
+  pop(): CostedRoute | undefined {
+    const routes = this.#routes;
+    const least = routes[0];
+    const last = routes.pop();
+    if (last === undefined || routes.length === 0) return least;
+    let at = 0;
+    for (;;) {
+      let below = 2 * at + 1;
+      if (below >= routes.length) break;
+      if (below + 1 < routes.length && compareRoutes(routes[below + 1]!, routes[below]!) < 0) below += 1;
+      if (compareRoutes(last, routes[below]!) <= 0) break;
+      routes[at] = routes[below]!;
+      at = below;
+    }
+    routes[at] = last;
+    return least;
+  }
 }
 
 /** The `countMax` best routes without a node twice, the best first (Yen's algorithm). */

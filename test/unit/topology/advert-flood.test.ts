@@ -177,7 +177,17 @@ describe("a node's own advert", () => {
     }
     const toC = nodes.sent.slice(before).filter(([from, to]) => from === "b" && to === "c").length;
     assert.ok(toC > 100 && toC <= 21 * 64, `${toC} adverts in a second`);
+    const unheard = nodes.at("b").metrics.value("qkdn_topology_adverts_received_total", "too-many");
+    assert.ok(unheard > 17_000, `${unheard} were not looked at`);
+    const own = { kind: "advert", origin: node("a"), epoch: EPOCH, sequence: 1_000, ageMs: 0, links: [] } as const;
+    nodes.at("b").flood.receive(node("a"), own);
+    assert.equal(nodes.at("b").map.advert(node("a"))?.sequence, 1_000, "but a neighbour's own advert is");
+    await nodes.world.run(2_000);
+    for (let i = 0; i < 100; i++) {
+      const [origin, sequence] = [node(`n${i}`), 30_000 + i];
+      nodes.at("b").flood.receive(node("a"), { ...own, origin, sequence });
+    }
     await nodes.world.run(500);
-    for (let i = 0; i < 100; i++) assert.equal(nodes.at("c").map.advert(node(`n${i}`))?.sequence, 19_900 + i);
+    for (let i = 0; i < 100; i++) assert.equal(nodes.at("c").map.advert(node(`n${i}`))?.sequence, 30_000 + i);
   });
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Advert, AdvertisedLink } from "../../../src/peer/peer-messages.ts";
 import { createMapRouter, linkCost } from "../../../src/topology/map-router.ts";
-import { NetworkMap } from "../../../src/topology/network-map.ts";
+import { NetworkMap, type UsableLink } from "../../../src/topology/network-map.ts";
 import type { RouteFailure } from "../../../src/topology/router.ts";
 import { createVirtualWorldClock } from "../../fakes/virtual-clock.ts";
 import { advertised, EPOCH, WALL_START_MS } from "./advert-bench.ts";
@@ -159,5 +159,32 @@ describe("the cost of a link", () => {
   it("counts pad that will be there in two seconds", () => {
     assert.equal(cost(0, 131_072), 1);
     assert.equal(cost(65_536, 32_768), 1.5);
+  });
+});
+
+describe("the search for routes", () => {
+  it("is shared by all who ask, and takes a ninth of the time at most while somebody changes the map without end", () => {
+    let now = 0;
+    const clock = { ...createVirtualWorldClock({ wallStartMs: WALL_START_MS }).clockFor("a"), monotonic: () => now };
+    let searches = 0;
+    /** Each search takes 30 ms. */
+    class SlowMap extends NetworkMap {
+      override usableLinks(): readonly UsableLink[] {
+        searches += 1;
+        now += 30;
+        return super.usableLinks();
+      }
+    }
+    const map = new SlowMap(node("a"), clock);
+    const router = createMapRouter(map, clock);
+    for (let i = 0; i < 1_000; i++, now += 1) {
+      map.setOwnLinks([advertised("b", { padBytes: i })]);
+      assert.deepEqual(router.route(node("b")), ["b"]);
+      router.report(route("b"), { reason: "busy", atHop: node("a") });
+    }
+    assert.ok(searches >= 3 && (searches - 1) * 9 * 30 <= now, `${searches} searches in ${now} ms`);
+    const before = searches;
+    for (let i = 0; i < 20; i++) router.routes(node("b"), 3);
+    assert.ok(searches <= before + 1);
   });
 });

@@ -1,8 +1,8 @@
 /** What the map believes, and for how long. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Advert, AdvertisedLink } from "../../../src/peer/peer-messages.ts";
-import { ADVERT_LIFETIME_MS, MAP_NODES_MAX, NetworkMap } from "../../../src/topology/network-map.ts";
+import { ADVERT_LINKS_MAX, type Advert, type AdvertisedLink } from "../../../src/peer/peer-messages.ts";
+import { ADVERT_LIFETIME_MS, MAP_LINKS_MAX, MAP_NODES_MAX, NetworkMap } from "../../../src/topology/network-map.ts";
 import { createVirtualWorldClock } from "../../fakes/virtual-clock.ts";
 import { advertised, EPOCH, WALL_START_MS } from "./advert-bench.ts";
 import { node } from "./network-graphs.ts";
@@ -60,6 +60,19 @@ describe("an advert", () => {
     for (let i = 0; i < MAP_NODES_MAX; i++) assert.equal(map.receive(advert(`n${i}`, [])), "news");
     assert.equal(map.receive(advert("one-more", [])), "full");
     assert.equal(map.receive(advert("n0", [], { sequence: 2 })), "news");
+  });
+
+  it("that brings one link too many is ignored; there is room for those of neighbours, and for others when some are silent", async () => {
+    const { world, map } = openMap();
+    const links = Array.from({ length: ADVERT_LINKS_MAX }, (_, i) => advertised(`x${i}`));
+    map.setOwnLinks([advertised("near")]);
+    for (let i = 0; i < MAP_LINKS_MAX / ADVERT_LINKS_MAX; i++) map.receive(advert(`n${i}`, links));
+    assert.equal(map.receive(advert("one-more", links)), "full");
+    assert.equal(map.receive(advert("near", links)), "news");
+    assert.equal(map.receive(advert("n0", [], { sequence: 2 })), "news", "with fewer links than before");
+    await world.run(ADVERT_LIFETIME_MS + 1);
+    map.expire();
+    assert.equal(map.receive(advert("one-more", links)), "news");
   });
 });
 
