@@ -30,6 +30,8 @@ export interface SimDiskOptions {
   readonly trace: Trace;
   /** What a durable write takes, drawn from [min, max); 0.3 to 2 ms unless told. */
   readonly writeMs?: readonly [min: number, max: number];
+  /** What reading a record takes, drawn from [min, max): what its reader has in memory may change meanwhile. No time unless told. */
+  readonly readMs?: readonly [min: number, max: number];
 }
 
 export interface DiskSnapshot {
@@ -155,6 +157,11 @@ class Disk implements SimDisk, DiskMedia {
   async settledDatabase(): Promise<RecordDatabase> {
     await this.#applied;
     return this.#database;
+  }
+
+  readMs(): number {
+    const { readMs } = this.#options;
+    return readMs === undefined ? 0 : this.random.between(...readMs);
   }
 
   writeMs(): number {

@@ -25,6 +25,8 @@ export interface DiskMedia {
   settledDatabase(): Promise<RecordDatabase>;
   /** What a write takes. */
   writeMs(): number;
+  /** What a read of one record takes; 0 when it is answered within the turn. */
+  readMs(): number;
   /** A write has come to its end. */
   judge(medium: SimMedium): WriteVerdict;
   /** Why a write fails, once. */
@@ -79,7 +81,7 @@ export class SimMount implements MountedDisk {
         }
         if (!life.alive) await new Promise(() => undefined);
       },
-      get: (name) => untilDead(disk.settledDatabase().then((database) => database.get(name))),
+      get: (name) => untilDead(this.#read(name)),
       write: (operations) => {
         const taken = operations.map(copyOfOperation);
         const apply = (): void => disk.applyRecords(taken);
@@ -95,6 +97,13 @@ export class SimMount implements MountedDisk {
         });
       },
     };
+  }
+
+  async #read(name: string): Promise<Uint8Array | undefined> {
+    const ms = this.#disk.readMs();
+    if (ms > 0) await new Promise<void>((resolve) => this.#life.clock.after(ms, resolve));
+    const database = await this.#disk.settledDatabase();
+    return database.get(name);
   }
 
   #openSlots(medium: "key bag" | "nv"): SlotFile {

@@ -25,10 +25,12 @@ export interface Verdict {
   readonly traceHash: string;
   readonly events: number;
   readonly crashes: number;
+  readonly lies: number;
   readonly rollbacks: number;
   readonly keysIssued: number;
   readonly keysFetched: number;
   readonly keysLost: number;
+  readonly keysCoveted: number;
   readonly shortages: number;
   readonly frames: number;
   readonly chunksRead: number;
@@ -67,10 +69,12 @@ export async function runWorld(options: RunOptions): Promise<Verdict> {
     traceHash: world.trace.hash(),
     events: world.clock.timersFired + world.network.messagesSent,
     crashes: faults.crashes,
+    lies: faults.lies,
     rollbacks: rollbacks?.count ?? 0,
     keysIssued: issued.length,
     keysFetched: fetchedCount,
     keysLost: lost,
+    keysCoveted: workload.coveted,
     shortages,
     frames: pads.frames,
     chunksRead,

@@ -3,7 +3,8 @@ import { parseArgs } from "node:util";
 import { POLICY_DEFAULT } from "../../src/node/config.ts";
 import { strategies } from "../../src/pre-establishment/strategies/index.ts";
 import type { FaultLevel } from "./faults.ts";
-import { runWorld, type RunOptions } from "./run-world.ts";
+import { runWorld, type RunOptions, type Verdict } from "./run-world.ts";
+import { swarmWorld } from "./swarm.ts";
 import { sabotages, type SabotageName } from "./sabotage.ts";
 
 const HELP = `npm run sim -- [options]    whole nodes in virtual time; the same seed gives the same run
@@ -12,10 +13,11 @@ const HELP = `npm run sim -- [options]    whole nodes in virtual time; the same 
   --seeds N         run N worlds, from --seed on
   --nodes N         3 to 30 (default 3)          --shape chain|ring   (default chain)
   --seconds N       under load and faults, virtual (default 40)
-  --faults none|light|heavy                      (default light)
+  --faults none|light|heavy|hostile              (default light; hostile: lines that lie, disks that fail, clocks that jump)
   --rate BPS        secret key rate of each link (default 400000)
   --strategy NAME   ${[...strategies.keys()].join(", ")}
   --sabotage NAME   break a law on purpose: ${Object.keys(sabotages).join(", ")}
+  --swarm           draw all other knobs from the seed, as npm run sim:hunt does
   --trace           print every event
   --json            print verdicts as JSON
 
@@ -33,6 +35,7 @@ async function main(): Promise<number> {
       rate: { type: "string", default: "400000" },
       strategy: { type: "string", default: POLICY_DEFAULT.strategy },
       sabotage: { type: "string" },
+      swarm: { type: "boolean", default: false },
       trace: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
@@ -53,31 +56,31 @@ async function main(): Promise<number> {
       faults: values.faults as FaultLevel,
       rateBps: Number(values.rate),
       strategy: values.strategy,
+      ...(values.swarm ? swarmWorld(seed) : {}),
       ...(values.sabotage === undefined ? {} : { sabotage: values.sabotage as SabotageName }),
       ...(values.trace ? { sink: (line: string) => console.log(line) } : {}),
     };
     const verdict = await runWorld(options);
     if (verdict.violations.length > 0) broken += 1;
     if (values.json) console.log(JSON.stringify({ seed, ...verdict }));
-    else print(seed, verdict, values);
+    else print(options, verdict, values.swarm);
   }
   return broken === 0 ? 0 : 1;
 }
 
-function print(
-  seed: number,
-  verdict: Awaited<ReturnType<typeof runWorld>>,
-  values: { nodes: string; faults: string },
-): void {
-  const { keysIssued, keysFetched, keysLost, shortages, crashes, frames, events, recoveryMs, traceHash } = verdict;
+function print(options: RunOptions, verdict: Verdict, swarm: boolean): void {
+  const { keysIssued, keysFetched, keysLost, shortages, crashes, lies, frames, events, recoveryMs, traceHash } =
+    verdict;
+  const { seed, nodes, faults } = options;
   console.log(
-    `seed ${seed}: ${events} events, ${crashes} crashes, ${frames} frames; keys: ${keysIssued} issued, ` +
+    `seed ${seed}: ${events} events, ${crashes} crashes, ${lies} lies, ${frames} frames; keys: ${keysIssued} issued, ` +
       `${keysFetched} fetched, ${keysLost} lost, ${shortages} requests short; recovered in ${(recoveryMs / 1000).toFixed(1)} s; ` +
       `trace ${traceHash.slice(0, 16)}`,
   );
   for (const violation of verdict.violations.slice(0, 10)) console.log(`  BROKEN  ${violation}`);
   if (verdict.violations.length > 0) {
-    console.log(`  again:  npm run sim -- --seed ${seed} --nodes ${values.nodes} --faults ${values.faults} --trace`);
+    const knobs = swarm ? "--swarm" : `--nodes ${nodes} --faults ${faults}`;
+    console.log(`  again:  npm run sim -- --seed ${seed} ${knobs} --trace`);
   }
 }
 

@@ -19,6 +19,7 @@ export interface Sabotage {
 export type SabotageName =
   | "restore-both-ends"
   | "swap-bits"
+  | "anybody-may-fetch"
   | "restore-target"
   | "forget-ledger"
   | "chatty-driver"
@@ -52,6 +53,20 @@ export const sabotages: Readonly<Record<SabotageName, Sabotage>> = {
         const keys = await honest(...request);
         for (const { material } of keys) material.expose((bytes) => (bytes[0]! ^= 1));
         return keys;
+      };
+      return Promise.resolve();
+    },
+  },
+  /** One node gives a key to whoever names it. */
+  "anybody-may-fetch": {
+    breaks: "denied-by-default",
+    act: (world, workload) => {
+      const { supply, id } = world.nodes.at(-1)!.node!;
+      const honest = supply.decryptionKeys.bind(supply);
+      supply.decryptionKeys = (request, deadline) => {
+        const key = workload.issued.find((issued) => issued.id === request.ids[0] && issued.target.id === id);
+        if (key === undefined) return honest(request, deadline);
+        return honest({ ...request, pair: { initiator: saeAt(key.initiator.id), target: saeAt(id) } }, deadline);
       };
       return Promise.resolve();
     },

@@ -4,12 +4,16 @@ import { isQkdError } from "../../src/model/errors.ts";
 import type { KeyId } from "../../src/model/ids.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
 import type { SeededRandom } from "../fakes/seeded-random.ts";
+import { HostileSae } from "./hostile-sae.ts";
 import { saeAt, type World } from "./world.ts";
 import type { SimNode } from "./sim-node.ts";
 
 const SIZES_BITS = [64, 256, 256, 256, 1024, 4096];
 const COUNTS = [1, 1, 1, 4, 16];
 const FETCH_AGAIN = 0.1;
+const FETCH_TWICE_AT_ONCE = 0.05;
+/** Keys that somebody else tries to take, before their target comes. */
+const COVETED = 0.05;
 
 /** A key that an initiator was given. Only a digest and a prefix are kept: enough to compare and to search for. */
 export interface IssuedKey {
@@ -33,6 +37,8 @@ export interface Workload {
   readonly shortages: number;
   /** Keys that the target did not have any more (after crashes). */
   readonly lost: number;
+  /** Tries of SAEs to get keys of others. */
+  readonly coveted: number;
   /** Starts asking, about `perSecond` times a second, until `stop`. */
   start(perSecond: number): void;
   stop(): void;
@@ -52,12 +58,18 @@ class SaeWorkload implements Workload {
   readonly #patience: Clock;
   readonly #ids = new Set<KeyId>();
   readonly #digests = new Map<string, KeyId>();
+  readonly #hostile: HostileSae;
   #running = false;
 
   constructor(world: World) {
     this.#world = world;
     this.#random = world.random.fork("workload");
     this.#patience = world.clock.clockFor("SAEs");
+    this.#hostile = new HostileSae(world, this.#random.fork("hostile SAEs"));
+  }
+
+  get coveted(): number {
+    return this.#hostile.attempts;
   }
 
   start(perSecond: number): void {
@@ -104,7 +116,11 @@ class SaeWorkload implements Workload {
         ),
       );
       for (const { material } of keys) material.erase();
-      this.#world.clock.after(delayMs, () => void this.#fetch(issued));
+      if (this.#world.nodes.length > 2 && this.#random.chance(COVETED)) void this.#hostile.triesToTake(issued[0]!);
+      const timesAtOnce = this.#random.chance(FETCH_TWICE_AT_ONCE) ? 2 : 1;
+      this.#world.clock.after(delayMs, () => {
+        for (let times = 0; times < timesAtOnce; times++) void this.#fetch(issued, times > 0);
+      });
     } catch (failure) {
       if (isQkdError(failure, "KEY_SHORTAGE")) this.shortages += 1;
       else if (!isQkdError(failure, "STORE_FAILED", "CANCELLED")) throw failure;
@@ -123,7 +139,8 @@ class SaeWorkload implements Workload {
     return key;
   }
 
-  async #fetch(keys: readonly IssuedKey[]): Promise<void> {
+  /** @param isSecond  another request for the same keys is under way: one of the two comes too late, and nothing is lost */
+  async #fetch(keys: readonly IssuedKey[], isSecond = false): Promise<void> {
     const { target, initiator } = keys[0]!;
     const life = target.node;
     if (life === undefined) return void this.#world.clock.after(500, () => void this.#fetch(keys));
@@ -141,8 +158,9 @@ class SaeWorkload implements Workload {
         material.erase();
       }
     } catch (failure) {
-      if (isQkdError(failure, "KEY_UNKNOWN")) this.lost += keys.filter(({ fetched }) => !fetched).length;
-      else if (!isQkdError(failure, "STORE_FAILED", "CANCELLED")) throw failure;
+      if (isQkdError(failure, "KEY_UNKNOWN")) {
+        if (!isSecond) this.lost += keys.filter(({ fetched }) => !fetched).length;
+      } else if (!isQkdError(failure, "STORE_FAILED", "CANCELLED")) throw failure;
     }
     if (this.#random.chance(FETCH_AGAIN)) this.#world.clock.after(1_000, () => void this.#fetch(keys.slice(0, 1)));
   }

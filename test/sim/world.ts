@@ -43,6 +43,7 @@ export interface World {
   violate(law: string): void;
 }
 
+const READ_MS = [0.05, 1] as const;
 const WALL_START_MS = 1_790_000_000_000;
 const KEY_CLASS = parseKeyClass("default");
 
@@ -81,7 +82,7 @@ export function createWorld(options: WorldOptions): World {
       trace.line(`VIOLATION ${law}`);
     },
     nodes: ids.map((id) => {
-      const disk = createSimDisk({ name: id, random: random.fork(`disk ${id}`), trace });
+      const disk = createSimDisk({ name: id, random: random.fork(`disk ${id}`), trace, readMs: READ_MS });
       const config = configOf(id, ids, links, options);
       const wrap: PortWrapper = options.wrap ?? ((_, ports) => ports);
       const onBroken = (node: NodeId, failure: Error): void => world.violate(`${node}: ${failure.message}`);

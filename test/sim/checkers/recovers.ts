@@ -1,5 +1,6 @@
 /** After the last fault every pool reaches its target again, and every link has its session. */
 import type { PoolReport } from "../../../src/pre-establishment/pool-report.ts";
+import type { TrustedNode } from "../../../src/node/trusted-node.ts";
 import type { World } from "../world.ts";
 
 const RECOVERY_MAX_MS = 60_000;
@@ -10,7 +11,8 @@ export async function checkRecovers(world: World): Promise<number> {
   const inTime = await world.clock.runUntil(recovered, RECOVERY_MAX_MS);
   if (!inTime) {
     const waits = world.nodes.flatMap((node) => waitingFor(node).map((what) => `${node.id}: ${what}`));
-    world.violate(`recovers: after ${RECOVERY_MAX_MS / 1000} s still ${waits.join("; ")}`);
+    const links = world.nodes.flatMap((node) => (node.node?.links ?? []).map((link) => `${node.id} ${stateOf(link)}`));
+    world.violate(`recovers: after ${RECOVERY_MAX_MS / 1000} s still ${waits.join("; ")}; links: ${links.join("; ")}`);
   }
   return world.clock.now() - began;
 }
@@ -27,6 +29,13 @@ function waitingFor({ node }: World["nodes"][number]): string[] {
       (pool) => `pool for ${pool.id.remote} at ${pool.stockBytes} bytes (${reasonFor(node.scheduler.report(pool))})`,
     );
   return [...links, ...pools];
+}
+
+/** What a person would look at next. */
+function stateOf(link: TrustedNode["links"][number]): string {
+  const { outboundBytes, inboundBytes, openOutboundBytes, quarantineBytes, troubles } = link.report();
+  const bytes = `${outboundBytes} out, ${openOutboundBytes} of it open, ${inboundBytes} in, ${quarantineBytes} in quarantine`;
+  return `${link.id}: ${bytes}${troubles.map((trouble) => `, ${trouble}`).join("")}`;
 }
 
 const reasonFor = ({ plan, waits, orders }: PoolReport): string =>

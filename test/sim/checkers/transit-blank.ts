@@ -11,6 +11,7 @@ import type { SimNode } from "../sim-node.ts";
 import type { World } from "../world.ts";
 
 const KEYS_MAX = 150;
+const INSPECTION_MAX_MS = 60_000;
 
 /** Stops all nodes. @returns the number of chunks read */
 export async function checkTransitBlank(world: World, keys: readonly IssuedKey[]): Promise<number> {
@@ -50,7 +51,9 @@ async function contentsOf(node: SimNode, world: World): Promise<Buffer[]> {
       }
     }
   })();
-  await world.clock.runUntil(() => false, 200);
+  let read = false;
+  void reading.finally(() => (read = true));
+  await world.clock.runUntil(() => read, INSPECTION_MAX_MS);
   await reading;
   life.kill();
   return contents;
