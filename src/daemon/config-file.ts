@@ -33,6 +33,8 @@ export interface DaemonConfig {
   readonly dataDir: string;
   readonly root: RootSource;
   readonly nvFile: string;
+  /** "ephemeral": nothing is kept in `nvFile`, and a start burns the stock of the last life. */
+  readonly kek: "persistent" | "ephemeral";
   readonly kx: { readonly listen: HostPort; readonly tls: TlsPaths; readonly peers: ReadonlyMap<NodeId, string> };
   readonly etsi014: { readonly listen: HostPort; readonly tls: TlsPaths } | undefined;
   readonly operator: { readonly listen: HostPort };
@@ -93,7 +95,7 @@ function daemonConfig(fields: ConfigFields, source: ConfigText): Omit<DaemonConf
   const at = (path: string): string => resolve(folder, path);
   const tlsAt = (tls: TlsPaths): TlsPaths => ({ ca: at(tls.ca), cert: at(tls.cert), key: at(tls.key) });
   const dataDir = at(fields.dataDir);
-  const { root, nvFile } = fields.store;
+  const { root, nvFile, kek } = fields.store;
   return {
     file: source.file,
     node: nodeConfig(fields),
@@ -101,6 +103,7 @@ function daemonConfig(fields: ConfigFields, source: ConfigText): Omit<DaemonConf
     dataDir,
     root: "file" in root ? { kind: "file", path: at(root.file) } : { kind: "credential", name: root.credential },
     nvFile: nvFile === undefined ? `${dataDir}.nv` : at(nvFile),
+    kek,
     kx: { listen: fields.kx.listen, tls: tlsAt(fields.kx.tls), peers: peersOf(fields, source) },
     etsi014: fields.etsi014 && { listen: fields.etsi014.listen, tls: tlsAt(fields.etsi014.tls) },
     operator: fields.operator,
@@ -141,6 +144,7 @@ function nodeConfig(fields: ConfigFields): NodeConfig {
     keyLifetimeMs: keyLifetime,
     keyFetchGraceMs: keyFetchGrace,
     inboundPoolBytesMax: inboundPoolMax,
+    rewrapPeriodMs: fields.store.rewrapPeriod,
   };
 }
 

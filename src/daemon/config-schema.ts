@@ -141,6 +141,9 @@ const root = z.union([fields({ file }), fields({ credential: z.string().regex(/^
   error: "the root is either {file: PATH} or {credential: NAME} (a credential of systemd)",
 });
 
+/** Whether the key that seals the store survives a restart. */
+const KEKS = ["persistent", "ephemeral"] as const;
+
 export const configSchema = fields({
   node: nodeId,
   spiffeDomain: z
@@ -148,7 +151,12 @@ export const configSchema = fields({
     .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, "a trust domain is lower-case letters, digits, dots and dashes")
     .default(SPIFFE_DOMAIN_DEFAULT),
   dataDir: file,
-  store: fields({ root, nvFile: file.optional() }),
+  store: fields({
+    root,
+    nvFile: file.optional(),
+    kek: z.enum(KEKS).default("persistent"),
+    rewrapPeriod: durationMs(10 * SECOND_MS, 24 * HOUR_MS).default(NODE_DEFAULTS.rewrapPeriodMs),
+  }),
   kx: fields({ listen, tls, peers: z.record(z.string(), listen) }),
   etsi014: fields({ listen, tls }).optional(),
   operator: fields({ listen }).prefault({ listen: OPERATOR_LISTEN_DEFAULT }),

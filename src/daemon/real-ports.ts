@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 import type { DriverCatalog } from "../driver/driver-catalog.ts";
 import { type AuditFileTrail, openAuditFileTrail } from "../io/audit-file-trail.ts";
-import { openDiskSlotFile } from "../io/disk-slot-file.ts";
+import { destroySlotFile, openDiskSlotFile } from "../io/disk-slot-file.ts";
 import { createGrpcPeerTransport } from "../io/grpc-peer-transport.ts";
 import { openLevelDatabase } from "../io/level-database.ts";
 import { createPrometheusRegistry, type PrometheusRegistry } from "../io/prometheus-registry.ts";
@@ -57,7 +57,8 @@ export async function openRealPorts(
   scope.defer("erase the root key", () => root.erase());
   const { database, warnings } = await openLevelDatabase(join(config.dataDir, RECORDS_FOLDER), scope);
   const keyBagFile = await openDiskSlotFile(join(config.dataDir, KEY_BAG_FILE), scope);
-  const nvFile = await openDiskSlotFile(config.nvFile, scope);
+  const nvFile = config.kek === "ephemeral" ? undefined : await openDiskSlotFile(config.nvFile, scope);
+  if (nvFile === undefined) await destroySlotFile(config.nvFile); // of a life that was not ephemeral
   const metrics = createPrometheusRegistry({ ofProcess: true });
   const audit = await openAuditFileTrail({ ...config.audit, clock, log, metrics }, scope);
   const transport = createGrpcPeerTransport({

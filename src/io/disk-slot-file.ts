@@ -32,6 +32,16 @@ export async function openDiskSlotFile(path: string, scope: Scope): Promise<Slot
   }
 }
 
+/** Overwrites the file and removes it, where there is one. @throws QkdError STORE_FAILED  naming the file */
+export async function destroySlotFile(path: string): Promise<void> {
+  try {
+    await removeRest(temporaryName(path));
+    await removeRest(path);
+  } catch (cause) {
+    throw failed(path, cause);
+  }
+}
+
 class DiskSlotFile implements SlotFile {
   readonly #path: string;
   #handle: FileHandle;
@@ -144,7 +154,7 @@ async function openFile(path: string): Promise<FileHandle> {
   return handle;
 }
 
-/** A crash in the middle of `replace` leaves the new file under its temporary name. */
+/** What a crash in the middle of `replace` left under the temporary name, say. */
 async function removeRest(path: string): Promise<void> {
   let handle: FileHandle;
   try {

@@ -1,7 +1,7 @@
 /** What a node has to be told; the daemon reads it from a file, the simulation makes it up. */
 import { QkdError } from "../model/errors.ts";
 import type { KeyClass, NodeId } from "../model/ids.ts";
-import { HOUR_MS } from "../model/units.ts";
+import { HOUR_MS, MINUTE_MS } from "../model/units.ts";
 import type { LinkLimits } from "../link/link-parts.ts";
 import { GRADES, type Grade, type PoolPolicy } from "../pre-establishment/pre-establishment-strategy.ts";
 import type { PoolId } from "../relay/pool-records.ts";
@@ -35,6 +35,8 @@ export interface NodeConfig {
   /** How long the target keeps what the initiator has used up or given up: its SAE may still come. */
   readonly keyFetchGraceMs: number;
   readonly inboundPoolBytesMax: number;
+  /** How old the wrapping of the store's data keys may become. */
+  readonly rewrapPeriodMs: number;
 }
 
 export const SUPPLY_DEFAULTS: NodeConfig["supply"] = {
@@ -69,6 +71,7 @@ export const NODE_DEFAULTS = {
   keyLifetimeMs: 24 * HOUR_MS,
   keyFetchGraceMs: HOUR_MS,
   inboundPoolBytesMax: 64 * 1_048_576,
+  rewrapPeriodMs: 10 * MINUTE_MS,
 };
 
 /**

@@ -20,7 +20,8 @@ export interface NodePorts {
   readonly audit: AuditTrail;
   readonly database: RecordDatabase;
   readonly keyBagFile: SlotFile;
-  readonly nvFile: SlotFile;
+  /** Undefined where the sealing key is kept in memory only. */
+  readonly nvFile: SlotFile | undefined;
   /** 32 bytes; the node keeps it. */
   readonly root: KeyMaterial;
   readonly transport: PeerTransport;

@@ -26,6 +26,7 @@ import type { SplitPolicy } from "../relay/split-policy.ts";
 import { randomName } from "../runtime/random.ts";
 import type { Scope } from "../runtime/scope.ts";
 import { openKeyVault, type KeyVault } from "../store/key-vault.ts";
+import { runRewraps } from "../store/rewrap-schedule.ts";
 import { directoryFingerprints } from "../supply/directory-fingerprints.ts";
 import type { KeySupply } from "../supply/key-supply.ts";
 import { createSaeDirectory } from "../supply/sae-directory.ts";
@@ -269,7 +270,14 @@ class OpenNode implements TrustedNode {
     scope.spawn("adverts", (signal) => this.topology.flood.run(signal));
     scope.spawn("control", (signal) => this.#every(CONTROL_PERIOD_MS, signal, () => this.#control.tellAll()));
     scope.spawn("sweep", (signal) => this.#every(SWEEP_PERIOD_MS, signal, () => this.#sweep()));
+    const { vault } = this;
+    const rewraps = { vault, clock: this.#ports.clock, sealUsedAnew: () => this.#sealUsedAnew() };
+    scope.spawn("re-wrap", (signal) => runRewraps(rewraps, { periodMs: this.#config.rewrapPeriodMs }, signal));
     scope.closed.catch((failure: unknown) => this.#ports.onFatal(failure as Error));
+  }
+
+  async #sealUsedAnew(): Promise<void> {
+    for (const pool of this.pools.inbound) await pool.sealUsedAnew();
   }
 
   #momentOf(pool: OutboundPool): PoolMoment {

@@ -40,6 +40,8 @@ export class InboundPool {
   readonly #used = new Map<SegmentName, RangeSet>();
   /** Decrypted, what is used is zeroed: most lookups come in the order of allocation. */
   readonly #cache = new Map<SegmentName, KeyMaterial>();
+  /** Of which more was supplied than is zeroed on the disk. */
+  readonly #toSealAnew = new Set<SegmentName>();
   /** Since when the initiator no longer names a segment as live. */
   readonly #notLiveSince = new Map<SegmentName, MonotonicMs>();
 
@@ -48,7 +50,10 @@ export class InboundPool {
     this.#segments = segments;
     this.#clock = clock;
     this.#log = log;
-    for (const [name, record] of segments.entries()) this.#used.set(name, RangeSet.fromPairs(record.used));
+    for (const [name, record] of segments.entries()) {
+      this.#used.set(name, RangeSet.fromPairs(record.used));
+      if (record.used.length > 0) this.#toSealAnew.add(name);
+    }
   }
 
   static async open(id: PoolId, parts: PoolParts): Promise<InboundPool> {
@@ -154,6 +159,7 @@ export class InboundPool {
       this.#segments.noteUsed(transaction, name, used.toPairs(), added);
       const bytes = taken.reduce((sum, range) => sum + range.lengthBytes, 0);
       transaction.move({ owner: this.ledger, from: "stock", to: "supplied", bytes });
+      this.#toSealAnew.add(name);
       if (used.bytes === lengthBytes) {
         this.#segments.destroy(transaction, name, "tails");
         this.#forget(name);
@@ -194,6 +200,30 @@ export class InboundPool {
     });
   }
 
+  /**
+   * Seals segments anew of which something was supplied, with that zeroed: the data keys of what was supplied are
+   * destroyed. Durable when it resolves.
+   */
+  async sealUsedAnew(): Promise<void> {
+    const { vault } = this.#segments;
+    for (const name of [...this.#toSealAnew]) {
+      const material = await this.#read(name);
+      const transaction = vault.transaction();
+      if (material === undefined) continue;
+      if (!this.#toSealAnew.delete(name)) {
+        material.erase(); // used up meanwhile
+        continue;
+      }
+      const used = this.#used.get(name)!;
+      material.expose((bytes) => {
+        used.forEach((from, to) => bytes.fill(0, from, to));
+        this.#segments.sealAnew(transaction, name, bytes, used.toPairs());
+      });
+      material.erase();
+      await vault.commit(transaction);
+    }
+  }
+
   close(): void {
     for (const material of this.#cache.values()) material.erase();
     this.#cache.clear();
@@ -216,18 +246,29 @@ export class InboundPool {
 
   /** Reads a segment into the cache. */
   async #load(name: SegmentName): Promise<void> {
-    const record = this.#segments.get(name);
-    if (record === undefined || this.#cache.has(name)) return;
-    const material = await this.#segments.read(record);
-    if (material === undefined) {
-      this.#log.error("a segment could not be read back from the store: burned", { segment: name });
-      await this.#destroyWhere((other) => (other === name ? "burned" : undefined));
-      return;
-    }
-    if (this.#cache.has(name) || this.#segments.get(name) === undefined) return material.erase();
+    if (this.#cache.has(name)) return;
+    const material = await this.#read(name);
+    if (material === undefined) return;
+    if (this.#cache.has(name) || !this.has(name)) return material.erase();
     // what was supplied before stays unreadable in memory too
     this.#used.get(name)!.forEach((from, to) => material.expose((bytes) => bytes.fill(0, from, to)));
     this.#cache.set(name, material);
+  }
+
+  /** A segment as it is on the disk; undefined where it is not held any more. One that the disk lost is burned. */
+  async #read(name: SegmentName): Promise<KeyMaterial | undefined> {
+    for (;;) {
+      const record = this.#segments.get(name);
+      if (record === undefined) return undefined;
+      const material = await this.#segments.read(record);
+      const held = this.#segments.get(name);
+      if (material !== undefined && held !== undefined) return material;
+      material?.erase();
+      if (held !== undefined && held.chunk !== record.chunk) continue; // sealed anew meanwhile
+      if (held === undefined) return undefined;
+      this.#log.error("a segment could not be read back from the store: burned", { segment: name });
+      await this.#destroyWhere((other) => (other === name ? "burned" : undefined));
+    }
   }
 
   #trimCache(): void {
@@ -257,6 +298,7 @@ export class InboundPool {
     this.#cache.get(name)?.erase();
     this.#cache.delete(name);
     this.#used.delete(name);
+    this.#toSealAnew.delete(name);
     this.#notLiveSince.delete(name);
   }
 }

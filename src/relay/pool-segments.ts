@@ -177,6 +177,15 @@ export class PoolSegments {
     }
   }
 
+  /** The same segment as another chunk, of `bytes`: what was supplied of it must be zeroed in them. */
+  sealAnew(transaction: Transaction, name: SegmentName, bytes: Uint8Array, used: readonly number[]): void {
+    const before = this.#segments.get(name)!;
+    const record = { ...before, ...transaction.seal([bytes]), used };
+    this.#segments.set(name, record);
+    this.#deleteAdditions(transaction, name);
+    transaction.put(poolSegmentPrefix(this.id) + name, record as unknown as RecordValue).destroy([before.chunk]);
+  }
+
   /** The segment is no more; what of it is still in `stock` goes to `to`. */
   destroy(transaction: Transaction, name: SegmentName, to: Account): void {
     const record = this.#segments.get(name);

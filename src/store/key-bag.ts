@@ -5,31 +5,25 @@
  * under a data key, and the data key is overwritten here. Wrapped by KEK = HKDF(root, nv): `nv` lies outside the data
  * folder and is new at each re-wrap, so that earlier copies of this file are dead after one (DESIGN: store).
  *
- *  file    offset 0: header, 72 bytes     "QKBG" | version u16 | 0 u16 | store id 16 | wrap epoch u32 | zero 44
+ *  file    offset 0: header, 72 bytes     "QKBG" | version u16 | kind u16 | store id 16 | wrap epoch u32 | zero 44
+ *                                         kind: 0 where nv is in a file, 1 where it was in memory only
  *          offset 72 (1 + i): slot i      chunk name 8 | nonce 12 | AES-256-GCM(data key) 32 | its tag 16 | zero 4
  *          A free slot is all zero. Associated data of the wrapping: header bytes 0 to 27, chunk name.
- *  nv      "QKNV" | version u16 | count u16 | count times: wrap epoch u32 | nv 32
+ *
+ * A re-wrap writes, in this order: nv file with the present nv and the next; bag of the next epoch in place of the
+ * present one; nv file with the next alone. After a crash the nv file has that of whichever bag is there, and what is
+ * too much of it goes at the next start.
  */
-import { createCipheriv, createDecipheriv } from "node:crypto";
-import { ByteReader, ByteWriter, hexOfBytes } from "../model/byte-layout.ts";
-import { QkdError } from "../model/errors.ts";
-import { KeyMaterial } from "../model/key-material.ts";
+import { isQkdError, QkdError } from "../model/errors.ts";
+import type { KeyMaterial } from "../model/key-material.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Random } from "../runtime/random.ts";
+import { freshNv, loadNv, storeNv } from "./nv.ts";
 import type { SlotChange, SlotFile } from "./slot-file.ts";
-import { deriveStoreKey } from "./store-keys.ts";
+import { chunkIn, decodeHeader, encodeHeader, SLOT_BYTES, Wrapping } from "./wrapping.ts";
 
 /** The name of a chunk and of its data key: 16 hex digits, never used twice in a store. */
 export type ChunkName = string & { readonly brand: "ChunkName" };
-
-const VERSION = 1;
-const SLOT_BYTES = 72;
-const BOUND_HEADER_BYTES = 28;
-const NONCE_BYTES = 12;
-const DATA_KEY_BYTES = 32;
-const NV_BYTES = 32;
-const GCM_TAG_BYTES = 16;
-const CIPHER = "aes-256-gcm";
 
 export interface KeyBag {
   has(chunk: ChunkName): boolean;
@@ -40,11 +34,30 @@ export interface KeyBag {
   add(entries: readonly { readonly chunk: ChunkName; readonly dataKey: KeyMaterial }[]): Promise<void>;
   /** Overwrites the data keys; durable when it resolves. Unknown names are passed over. */
   destroy(chunks: readonly ChunkName[]): Promise<void>;
+  readonly wrapEpoch: number;
+  /** Data keys destroyed since the present wrapping began: earlier copies of the file still have them. */
+  readonly destroyedSinceWrap: number;
+  /** Takes the place of one that was begun and not finished. */
+  beginRewrap(): Rewrap;
+}
+
+/** A wrapping of all data keys under a new key, which is prepared in pieces while the bag is used as before. */
+export interface Rewrap {
+  /** Wraps up to `countMax` data keys anew, in memory. @returns whether there are more */
+  step(countMax: number): boolean;
+  /**
+   * Puts the new wrapping in the place of the present one; earlier copies of the bag are dead when it resolves. Nobody
+   * may add or destroy meanwhile.
+   *
+   * @returns chunks whose slots did not verify: their data keys are gone
+   */
+  finish(): Promise<readonly ChunkName[]>;
 }
 
 export interface KeyBagParts {
   readonly file: SlotFile;
-  readonly nv: SlotFile;
+  /** Undefined where nv is kept in memory only: all that an earlier process left is unreadable. */
+  readonly nv: SlotFile | undefined;
   readonly root: KeyMaterial;
   readonly storeId: string;
   readonly random: Random;
@@ -56,37 +69,71 @@ export interface KeyBagParts {
 /** @throws QkdError STORE_DAMAGED when the file is none of this store's, VERSION_MISMATCH when it is of another format */
 export async function openKeyBag(parts: KeyBagParts): Promise<KeyBag> {
   const image = await parts.file.load();
-  const fresh = parts.storeIsNew || image.length === 0;
-  if (fresh && !parts.storeIsNew) {
-    parts.log.error("the key bag is missing: nothing of this store's stock can be read any more, all of it is burned");
+  if (parts.storeIsNew || image.length === 0) {
+    if (!parts.storeIsNew) {
+      parts.log.error(
+        "the key bag is missing: nothing of this store's stock can be read any more, all of it is burned",
+      );
+    }
+    return freshBag(parts, 1);
   }
-  const header = fresh ? headerOf(parts.storeId, 1) : image.slice(0, SLOT_BYTES);
-  const wrapEpoch = checkHeader(header, parts.storeId);
-  const nv = await loadNv(parts, wrapEpoch, fresh);
-  const kek = nv.expose((salt) => deriveStoreKey(parts.root, "kek", salt));
+  const header = decodeHeader(image.subarray(0, SLOT_BYTES));
+  if (header.storeId !== parts.storeId) throw new QkdError("STORE_DAMAGED", "the key bag belongs to another store", {});
+  if (header.ephemeral || parts.nv === undefined) {
+    const dataKeys = slotsIn(image).filter(([chunk]) => chunk !== undefined).length;
+    parts.log.warn("the stock of the last life is burned: its sealing key was, or is to be, in memory only", {
+      dataKeys,
+    });
+    return freshBag(parts, header.wrapEpoch + 1);
+  }
+  const { nv, count } = await loadNv(parts.nv, header.wrapEpoch);
+  if (count > 1) await storeNv(parts.nv, [{ wrapEpoch: header.wrapEpoch, nv }]);
+  const wrapping = new Wrapping(header, { ...parts, nv });
   nv.erase();
-  if (fresh) await parts.file.replace(header);
-  return new OpenKeyBag(parts, header, kek, fresh ? new Uint8Array(0) : image.subarray(SLOT_BYTES));
+  return new OpenKeyBag(parts, wrapping, image);
+}
+
+async function freshBag(parts: KeyBagParts, wrapEpoch: number): Promise<KeyBag> {
+  using nv = freshNv(parts.random);
+  const header = { storeId: parts.storeId, wrapEpoch, ephemeral: parts.nv === undefined };
+  if (parts.nv !== undefined) await storeNv(parts.nv, [{ wrapEpoch, nv }]);
+  const image = encodeHeader(header);
+  await parts.file.replace(image);
+  return new OpenKeyBag(parts, new Wrapping(header, { ...parts, nv }), image);
+}
+
+interface Slot {
+  readonly index: number;
+  readonly wrapped: Uint8Array;
 }
 
 class OpenKeyBag implements KeyBag {
   readonly #parts: KeyBagParts;
-  readonly #bound: Uint8Array;
-  readonly #kek: KeyMaterial;
-  readonly #slots = new Map<ChunkName, { index: number; wrapped: Uint8Array }>();
-  readonly #free: number[] = [];
+  #wrapping: Wrapping;
+  #slots = new Map<ChunkName, Slot>();
+  #free: number[] = [];
   #slotCount: number;
+  #destroyedSinceWrap = 0;
+  #next: NextWrapping | undefined;
 
-  constructor(parts: KeyBagParts, header: Uint8Array, kek: KeyMaterial, slots: Uint8Array) {
+  constructor(parts: KeyBagParts, wrapping: Wrapping, image: Uint8Array) {
     this.#parts = parts;
-    this.#bound = header.slice(0, BOUND_HEADER_BYTES);
-    this.#kek = kek;
-    this.#slotCount = Math.floor(slots.length / SLOT_BYTES);
-    for (let index = this.#slotCount - 1; index >= 0; index--) {
-      const slot = slots.slice(index * SLOT_BYTES, (index + 1) * SLOT_BYTES);
-      if (slot.every((byte) => byte === 0)) this.#free.push(index);
-      else this.#slots.set(hexOfBytes(slot.subarray(0, 8)) as ChunkName, { index, wrapped: slot });
-    }
+    this.#wrapping = wrapping;
+    const slots = slotsIn(image);
+    this.#slotCount = slots.length;
+    slots.forEach(([chunk, wrapped], index) => {
+      if (chunk === undefined) this.#free.push(index);
+      else this.#slots.set(chunk, { index, wrapped });
+    });
+    this.#free.reverse();
+  }
+
+  get wrapEpoch(): number {
+    return this.#wrapping.header.wrapEpoch;
+  }
+
+  get destroyedSinceWrap(): number {
+    return this.#destroyedSinceWrap;
   }
 
   has(chunk: ChunkName): boolean {
@@ -99,29 +146,13 @@ class OpenKeyBag implements KeyBag {
 
   dataKey(chunk: ChunkName): KeyMaterial | undefined {
     const slot = this.#slots.get(chunk);
-    if (slot === undefined) return undefined;
-    const reader = new ByteReader(slot.wrapped, "key bag slot");
-    const name = reader.bytes(8);
-    const nonce = reader.bytes(NONCE_BYTES);
-    const wrapped = reader.bytes(DATA_KEY_BYTES);
-    const tag = reader.bytes(GCM_TAG_BYTES);
-    return this.#kek.expose((kek) => {
-      const decipher = createDecipheriv(CIPHER, kek, nonce, { authTagLength: GCM_TAG_BYTES });
-      decipher.setAAD(this.#bound).setAAD(name).setAuthTag(tag);
-      try {
-        const dataKey = KeyMaterial.adopt(decipher.update(wrapped));
-        decipher.final();
-        return dataKey;
-      } catch (cause) {
-        throw new QkdError("STORE_DAMAGED", "a data key does not verify: the key bag or the root changed", {}, cause);
-      }
-    });
+    return slot === undefined ? undefined : this.#wrapping.unwrap(slot.wrapped);
   }
 
   async add(entries: readonly { readonly chunk: ChunkName; readonly dataKey: KeyMaterial }[]): Promise<void> {
     const changes = entries.map(({ chunk, dataKey }) => {
       const index = this.#free.pop() ?? this.#slotCount++;
-      const wrapped = this.#wrap(chunk, dataKey);
+      const wrapped = this.#wrapping.wrap(chunk, dataKey);
       this.#slots.set(chunk, { index, wrapped });
       return { offset: offsetOf(index), bytes: wrapped };
     });
@@ -135,28 +166,117 @@ class OpenKeyBag implements KeyBag {
       const slot = this.#slots.get(chunk);
       if (slot === undefined) continue;
       this.#slots.delete(chunk);
+      this.#next?.drop(chunk);
       slot.wrapped.fill(0);
       changes.push({ offset: offsetOf(slot.index), bytes: slot.wrapped });
       freed.push(slot.index);
     }
+    this.#destroyedSinceWrap += changes.length;
     if (changes.length > 0) await this.#parts.file.overwrite(inOrder(changes));
     this.#free.push(...freed);
   }
 
-  #wrap(chunk: ChunkName, dataKey: KeyMaterial): Uint8Array {
-    const writer = new ByteWriter(SLOT_BYTES).hex(chunk);
-    const nonce = new Uint8Array(new ArrayBuffer(NONCE_BYTES));
-    this.#parts.random.fill(nonce);
-    writer.bytes(nonce);
-    const name = writer.finish().slice(0, 8);
-    this.#kek.expose((kek) => {
-      const cipher = createCipheriv(CIPHER, kek, nonce, { authTagLength: GCM_TAG_BYTES });
-      cipher.setAAD(this.#bound).setAAD(name);
-      writer.bytes(dataKey.expose((bytes) => cipher.update(bytes)));
-      cipher.final();
-      writer.bytes(cipher.getAuthTag()).u32(0);
-    });
-    return writer.finish();
+  beginRewrap(): Rewrap {
+    this.#next?.erase();
+    const next = new NextWrapping(this.#parts, this.#wrapping, this.#slots);
+    this.#next = next;
+    return {
+      step: (countMax) => next.step(countMax),
+      finish: () => this.#finish(next),
+    };
+  }
+
+  async #finish(next: NextWrapping): Promise<readonly ChunkName[]> {
+    const { file, nv: nvFile } = this.#parts;
+    next.complete(this.#slots);
+    const { wrapEpoch } = this;
+    const entry = { wrapEpoch: next.wrapping.header.wrapEpoch, nv: next.nv };
+    if (nvFile !== undefined) {
+      const { nv } = await loadNv(nvFile, wrapEpoch);
+      await storeNv(nvFile, [{ wrapEpoch, nv }, entry]);
+      nv.erase();
+    }
+    const image = next.image();
+    await file.replace(image);
+    this.#wrapping.erase();
+    this.#wrapping = next.wrapping;
+    this.#slots = new Map([...next.slots].map(([chunk, wrapped], index) => [chunk, { index, wrapped }]));
+    this.#slotCount = this.#slots.size;
+    this.#free = [];
+    this.#destroyedSinceWrap = 0;
+    this.#next = undefined;
+    if (nvFile !== undefined) await storeNv(nvFile, [entry]); // from here on earlier copies are dead
+    next.nv.erase();
+    return next.lost;
+  }
+}
+
+/** The data keys under the key of the epoch to come, in memory only. */
+class NextWrapping {
+  readonly nv: KeyMaterial;
+  readonly wrapping: Wrapping;
+  readonly slots = new Map<ChunkName, Uint8Array>();
+  readonly lost: ChunkName[] = [];
+  readonly #present: Wrapping;
+  /** Sees what is added while it runs. */
+  readonly #rest: Iterator<readonly [ChunkName, Slot]>;
+
+  constructor(parts: KeyBagParts, present: Wrapping, slots: ReadonlyMap<ChunkName, Slot>) {
+    this.nv = freshNv(parts.random);
+    this.wrapping = new Wrapping(
+      { ...present.header, wrapEpoch: present.header.wrapEpoch + 1 },
+      { ...parts, nv: this.nv },
+    );
+    this.#present = present;
+    this.#rest = slots.entries();
+  }
+
+  step(countMax: number): boolean {
+    for (let count = 0; count < countMax; count++) {
+      const next = this.#rest.next();
+      if (next.done === true) return false;
+      this.#wrap(...next.value);
+    }
+    return true;
+  }
+
+  /** What no step came to. */
+  complete(slots: ReadonlyMap<ChunkName, Slot>): void {
+    const lost = new Set(this.lost);
+    for (const [chunk, slot] of slots) if (!this.slots.has(chunk) && !lost.has(chunk)) this.#wrap(chunk, slot);
+  }
+
+  #wrap(chunk: ChunkName, { wrapped }: Slot): void {
+    try {
+      using dataKey = this.#present.unwrap(wrapped);
+      this.slots.set(chunk, this.wrapping.wrap(chunk, dataKey));
+    } catch (failure) {
+      if (!isQkdError(failure, "STORE_DAMAGED")) throw failure;
+      this.lost.push(chunk); // whoever reads it finds it gone, and burns it
+    }
+  }
+
+  drop(chunk: ChunkName): void {
+    this.slots.get(chunk)?.fill(0);
+    this.slots.delete(chunk);
+    const at = this.lost.indexOf(chunk);
+    if (at >= 0) this.lost.splice(at, 1);
+  }
+
+  image(): Uint8Array {
+    const image = new Uint8Array(SLOT_BYTES * (1 + this.slots.size));
+    image.set(encodeHeader(this.wrapping.header));
+    let at = SLOT_BYTES;
+    for (const wrapped of this.slots.values()) {
+      image.set(wrapped, at);
+      at += SLOT_BYTES;
+    }
+    return image;
+  }
+
+  erase(): void {
+    this.nv.erase();
+    this.wrapping.erase();
   }
 }
 
@@ -165,53 +285,9 @@ const inOrder = (changes: SlotChange[]): SlotChange[] => changes.sort((one, othe
 
 const offsetOf = (index: number): number => SLOT_BYTES * (1 + index);
 
-function headerOf(storeId: string, wrapEpoch: number): Uint8Array {
-  const writer = new ByteWriter(SLOT_BYTES).bytes(new TextEncoder().encode("QKBG"));
-  writer.u16(VERSION).u16(0).hex(storeId).u32(wrapEpoch);
-  writer.room(SLOT_BYTES - writer.lengthBytes).fill(0);
-  return writer.finish();
+function slotsIn(image: Uint8Array): (readonly [chunk: ChunkName | undefined, slot: Uint8Array])[] {
+  return Array.from({ length: Math.floor(image.length / SLOT_BYTES) - 1 }, (_, i) => {
+    const slot = image.slice(offsetOf(i), offsetOf(i + 1));
+    return [chunkIn(slot) as ChunkName | undefined, slot] as const;
+  });
 }
-
-function checkHeader(header: Uint8Array, storeId: string): number {
-  if (header.length < SLOT_BYTES) throw damaged("the key bag is cut short");
-  const reader = new ByteReader(header, "key bag header");
-  if (new TextDecoder().decode(reader.bytes(4)) !== "QKBG") throw damaged("the key bag has no header");
-  const version = reader.u16();
-  if (version !== VERSION) {
-    throw new QkdError("VERSION_MISMATCH", `the key bag has format ${version}, this daemon knows ${VERSION}`, {});
-  }
-  reader.u16();
-  if (reader.hex(16) !== storeId) throw damaged("the key bag belongs to another store");
-  return reader.u32();
-}
-
-async function loadNv(parts: KeyBagParts, wrapEpoch: number, fresh: boolean): Promise<KeyMaterial> {
-  const image = fresh ? new Uint8Array(0) : await parts.nv.load();
-  if (!fresh) {
-    const reader = new ByteReader(image, "nv file");
-    if (image.length < 8 || new TextDecoder().decode(reader.bytes(4)) !== "QKNV") {
-      throw damaged("the nv file of the key bag is missing or is none: all stock of this store is unreadable");
-    }
-    const version = reader.u16();
-    if (version !== VERSION) {
-      throw new QkdError("VERSION_MISMATCH", `the nv file has format ${version}, this daemon knows ${VERSION}`, {});
-    }
-    for (let left = reader.u16(); left > 0; left--) {
-      if (reader.remainingBytes < 4 + NV_BYTES) throw damaged("the nv file of the key bag is cut short");
-      const epoch = reader.u32();
-      const nv = reader.bytes(NV_BYTES);
-      if (epoch === wrapEpoch) return KeyMaterial.moveFrom(nv);
-    }
-    throw damaged(`the nv file has nothing for wrap epoch ${wrapEpoch} of the key bag`);
-  }
-  const nv = KeyMaterial.allocate(NV_BYTES);
-  nv.expose((bytes) => parts.random.fill(bytes));
-  const writer = new ByteWriter(64).bytes(new TextEncoder().encode("QKNV")).u16(VERSION).u16(1).u32(wrapEpoch);
-  nv.expose((bytes) => writer.bytes(bytes));
-  const file = writer.finish();
-  await parts.nv.replace(file);
-  file.fill(0);
-  return nv;
-}
-
-const damaged = (sentence: string): QkdError => new QkdError("STORE_DAMAGED", sentence, {});

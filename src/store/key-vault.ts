@@ -18,7 +18,7 @@ import { Ledger, type Balances, type LedgerOwner } from "./ledger.ts";
 import type { RecordDatabase } from "./record-database.ts";
 import type { SlotFile } from "./slot-file.ts";
 import { createStoreMac, type StoreMac } from "./store-keys.ts";
-import { createStoreMetrics } from "./store-metrics.ts";
+import { createStoreMetrics, type StoreMetrics } from "./store-metrics.ts";
 import { decodeRecord, encodeRecord, type RecordValue } from "./store-record.ts";
 import {
   CHUNK_NONCE,
@@ -39,7 +39,8 @@ const JOURNAL_PREFIX = "journal/";
 export interface KeyVaultParts {
   readonly database: RecordDatabase;
   readonly keyBagFile: SlotFile;
-  readonly nvFile: SlotFile;
+  /** Undefined: the sealing key is in memory only, and the stock of earlier lives is burned. */
+  readonly nvFile: SlotFile | undefined;
   /** 32 bytes from a credential; the vault keeps and erases it. */
   readonly root: KeyMaterial;
   readonly clock: Clock;
@@ -64,6 +65,8 @@ const LIVES_KEPT = 256;
 /** Of the records below. 1 knows no `used/` records of pools: such a daemon would give keys a second time. */
 const SCHEMA = 2;
 const SCHEMA_MIN = 1;
+/** Data keys that are wrapped anew at once: about 2 ms, and others have their turn in between. */
+const REWRAP_STEP = 32;
 
 /**
  * @throws QkdError STORE_DAMAGED     the root is not this store's, a record does not verify, or the journal has a hole
@@ -115,6 +118,8 @@ export class KeyVault {
   /** Chunks that rooms know of already, while they are being written. */
   readonly #underWay = new Map<ChunkName, Promise<void>>();
   #chunkNumber = 0;
+  #wrappedAt: MonotonicMs;
+  readonly #metrics: StoreMetrics | undefined;
 
   constructor(
     parts: KeyVaultParts,
@@ -134,17 +139,26 @@ export class KeyVault {
     this.#parts = parts;
     this.#mac = opened.mac;
     this.#keyBag = opened.keyBag;
+    this.#wrappedAt = parts.clock.monotonic();
+    this.#metrics = parts.metrics === undefined ? undefined : this.#openMetrics(parts.metrics);
     this.#queue = new WriteQueue(
       {
         ...parts,
         keyBag: opened.keyBag,
         ledger: opened.ledger,
-        metrics: parts.metrics === undefined ? undefined : createStoreMetrics(parts.metrics),
+        metrics: this.#metrics,
         encode: (name, value) => encodeRecord(this.#mac, name, value),
         closingRecords: (journal, changed) => this.#closingRecords(journal, changed),
       },
       opened.journal,
     );
+  }
+
+  #openMetrics(registry: MetricsRegistry): StoreMetrics {
+    const metrics = createStoreMetrics(registry);
+    const ageMs = (): number => this.#parts.clock.monotonic() - this.#wrappedAt;
+    registry.beforeScrape(() => metrics.wrapAge.set({}, ageMs() / SECOND_MS));
+    return metrics;
   }
 
   /** The number of the last durable group of writes. */
@@ -209,15 +223,18 @@ export class KeyVault {
     if (dataKey === undefined || record === undefined || record.length !== 1 + lengthBytes + CHUNK_TAG_BYTES) {
       throw new QkdError("STORE_DAMAGED", `chunk ${chunk} is not whole`, { chunk });
     }
-    if (record[0] !== CHUNK_VERSION) throw new QkdError("VERSION_MISMATCH", `chunk ${chunk} has another format`, {});
     const decipher = dataKey.expose((bytes) => createDecipheriv("aes-256-gcm", bytes, CHUNK_NONCE));
-    decipher.setAAD(chunkContext(this.storeId, chunk)).setAuthTag(record.subarray(1 + lengthBytes));
+    decipher.setAAD(chunkContext(this.storeId, chunk, record[0])).setAuthTag(record.subarray(1 + lengthBytes));
     const plain = decipher.update(record.subarray(1, 1 + lengthBytes));
     try {
       decipher.final();
     } catch (cause) {
       plain.fill(0);
       throw new QkdError("STORE_DAMAGED", `chunk ${chunk} does not verify`, { chunk }, cause);
+    }
+    if (record[0] !== CHUNK_VERSION) {
+      plain.fill(0);
+      throw new QkdError("VERSION_MISMATCH", `chunk ${chunk} has another format`, { chunk });
     }
     return KeyMaterial.adopt(plain);
   }
@@ -246,6 +263,28 @@ export class KeyVault {
     this.#claimed.clear();
     if (orphans.length > 0) await this.commit(this.transaction().destroy(orphans));
     return orphans.length;
+  }
+
+  /** How the data keys are wrapped now. */
+  get wrapping(): { readonly epoch: number; readonly since: MonotonicMs; readonly destroyed: number } {
+    const { wrapEpoch: epoch, destroyedSinceWrap: destroyed } = this.#keyBag;
+    return { epoch, since: this.#wrappedAt, destroyed };
+  }
+
+  /**
+   * Wraps all data keys anew: when it resolves, no data key that was destroyed before it began can be had from an
+   * earlier copy of the disk. One at a time.
+   *
+   * @throws QkdError CANCELLED, nothing was changed; STORE_FAILED
+   */
+  async rewrap(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#parts;
+    const rewrap = this.#keyBag.beginRewrap();
+    while (rewrap.step(REWRAP_STEP)) await clock.sleep(0, signal);
+    const lost = await this.#queue.between(() => rewrap.finish());
+    this.#wrappedAt = clock.monotonic();
+    this.#metrics?.rewraps.add({});
+    if (lost.length > 0) log.error("data keys did not verify and are gone: key bag damaged", { dataKeys: lost.length });
   }
 
   #closingRecords(journal: number, changed: readonly LedgerOwner[]): readonly RecordPut[] {

@@ -1,10 +1,12 @@
 /** Metrics of the store. */
-import type { Counter, Histogram, MetricsRegistry } from "../runtime/metrics.ts";
+import type { Counter, Gauge, Histogram, MetricsRegistry } from "../runtime/metrics.ts";
 
 export interface StoreMetrics {
   readonly commits: Counter<never>;
   readonly commitSeconds: Histogram<never>;
   readonly sealedBytes: Counter<never>;
+  readonly rewraps: Counter<never>;
+  readonly wrapAge: Gauge<never>;
 }
 
 export function createStoreMetrics(registry: MetricsRegistry): StoreMetrics {
@@ -19,6 +21,16 @@ export function createStoreMetrics(registry: MetricsRegistry): StoreMetrics {
     sealedBytes: registry.counter({
       name: "qkdn_store_sealed_bytes_total",
       help: "Key material written, in bytes before sealing.",
+      labels: [],
+    }),
+    rewraps: registry.counter({
+      name: "qkdn_store_rewraps_total",
+      help: "Times that all data keys were wrapped anew, which makes earlier copies of the disk worthless.",
+      labels: [],
+    }),
+    wrapAge: registry.gauge({
+      name: "qkdn_store_wrap_age_seconds",
+      help: "Time since the data keys were wrapped anew, or since the start.",
       labels: [],
     }),
   };

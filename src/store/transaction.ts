@@ -17,8 +17,8 @@ export interface SealedChunk {
 }
 
 /** Binds a chunk's bytes to its name and its store. */
-export function chunkContext(storeId: string, chunk: ChunkName): Uint8Array {
-  return new TextEncoder().encode(`qkdnd chunk ${CHUNK_VERSION} ${storeId} ${chunk}`);
+export function chunkContext(storeId: string, chunk: ChunkName, version = CHUNK_VERSION): Uint8Array {
+  return new TextEncoder().encode(`qkdnd chunk ${version} ${storeId} ${chunk}`);
 }
 
 export interface TransactionParts {

@@ -37,9 +37,16 @@ interface Waiting {
   readonly failed: (failure: unknown) => void;
 }
 
+/** Of somebody else than the rooms. */
+interface Turn {
+  readonly work: () => Promise<void>;
+  readonly failed: (failure: unknown) => void;
+}
+
 export class WriteQueue {
   readonly #parts: WriteQueueParts;
   readonly #waiting: Waiting[] = [];
+  readonly #between: Turn[] = [];
   #journal: number;
   #running = false;
   #failure: QkdError | undefined;
@@ -65,24 +72,51 @@ export class WriteQueue {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#waiting.push({ transaction, done: resolve, failed: reject });
-    if (!this.#running) {
-      this.#running = true;
-      void this.#run();
-    }
+    this.#start();
     return promise;
   }
 
+  /** Runs `work` on the key bag between two groups. @throws QkdError STORE_FAILED when it fails, which ends all writing */
+  between<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    this.#between.push({ work: async () => resolve(await work()), failed: reject });
+    this.#start();
+    return promise;
+  }
+
+  #start(): void {
+    if (this.#running) return;
+    this.#running = true;
+    void this.#run();
+  }
+
   async #run(): Promise<void> {
-    while (this.#waiting.length > 0 && this.#failure === undefined) {
-      const group = this.#takeGroup();
-      try {
-        await this.#write(group.map(({ transaction }) => transaction));
-        for (const { done } of group) done();
-      } catch (cause) {
-        this.#fail(cause, group);
-      }
+    while (this.#waiting.length + this.#between.length > 0 && this.#failure === undefined) {
+      const turn = this.#between.shift();
+      if (turn !== undefined) await this.#takeTurn(turn);
+      else await this.#writeGroup(this.#takeGroup());
     }
     this.#running = false;
+  }
+
+  async #takeTurn({ work, failed }: Turn): Promise<void> {
+    this.#writingSince = this.#parts.clock.monotonic();
+    try {
+      await work();
+    } catch (cause) {
+      this.#fail(cause, [{ failed }]);
+    }
+    this.#writingSince = undefined;
+  }
+
+  async #writeGroup(group: readonly Waiting[]): Promise<void> {
+    try {
+      await this.#write(group.map(({ transaction }) => transaction));
+      for (const { done } of group) done();
+    } catch (cause) {
+      this.#fail(cause, group);
+    }
   }
 
   #takeGroup(): Waiting[] {
@@ -130,11 +164,11 @@ export class WriteQueue {
     );
   }
 
-  #fail(cause: unknown, group: readonly Waiting[]): void {
+  #fail(cause: unknown, atWork: readonly Pick<Waiting, "failed">[]): void {
     const sentence = `a write to the store failed, this process must end: ${sentenceOf(cause)}`;
     const failure = new QkdError("STORE_FAILED", sentence, {}, cause);
     this.#failure = failure;
-    for (const { failed } of [...group, ...this.#waiting.splice(0)]) failed(failure);
+    for (const { failed } of [...atWork, ...this.#waiting.splice(0), ...this.#between.splice(0)]) failed(failure);
     this.#parts.onFailure(failure);
   }
 }

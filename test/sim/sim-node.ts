@@ -22,6 +22,9 @@ import type { VirtualWorldClock } from "../fakes/virtual-clock.ts";
 /** Ports may be wrapped, to break a law on purpose: a checker that cannot fail proves nothing. */
 export type PortWrapper = (node: NodeId, ports: NodePorts) => NodePorts;
 
+/** Some re-wraps in each life. */
+const REWRAP_PERIOD_MS = 3_000;
+
 export interface SimNodeParts {
   readonly config: NodeConfig;
   readonly clock: VirtualWorldClock;
@@ -88,7 +91,7 @@ export class SimNode {
     trace.line(`${this.id} begins life ${life.number}`);
     const ports = this.#ports(life);
     const scope = openScope(this.id, this.log);
-    openTrustedNode(this.#parts.config, ports, scope).then(
+    openTrustedNode({ ...this.#parts.config, rewrapPeriodMs: REWRAP_PERIOD_MS }, ports, scope).then(
       (node) => {
         if (life.alive) this.node = node;
       },

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { isQkdError } from "../../../src/model/errors.ts";
 import { segmentName, type SegmentName } from "../../../src/model/ids.ts";
+import type { ChunkName } from "../../../src/store/key-bag.ts";
 import { createVaultBench } from "../store/vault-bench.ts";
 import { establish, openInbound, openPoolEnds, segmentBytes, type PoolEnds } from "./pool-bench.ts";
 
@@ -19,6 +20,10 @@ const range = (segment: SegmentName, offsetBytes: number, lengthBytes: number) =
   offsetBytes,
   lengthBytes,
 });
+async function sealedAs(vault: PoolEnds["to"]["vault"], name: SegmentName): Promise<{ readonly chunk: ChunkName }> {
+  const found = (await vault.records("inbound/")).find(([record]) => record.endsWith(`segment/${name}`));
+  return found![1] as unknown as { readonly chunk: ChunkName };
+}
 const unknown = (failure: unknown): boolean => isQkdError(failure, "KEY_UNKNOWN");
 
 describe("the target's end of a pool", () => {
@@ -53,6 +58,41 @@ describe("the target's end of a pool", () => {
     }
     assert.equal(vault.ledger.balances(pool.ledger).supplied, 0);
     assert.equal((await pool.claim([good])).length, 1);
+  });
+
+  it("seals anew what was supplied in part: from then on the disk holds zeros there, and the rest is supplied as before", async () => {
+    const { pool, names, vault, store } = await open([96, 96]);
+    await pool.claim([range(names[0]!, 16, 32)]);
+    const before = await sealedAs(vault, names[0]!);
+    const [untouched] = [await sealedAs(vault, names[1]!)];
+    await pool.sealUsedAnew();
+    const after = await sealedAs(vault, names[0]!);
+    await assert.rejects(vault.read({ ...before, lengthBytes: 96 }), (failure) => isQkdError(failure, "STORE_DAMAGED"));
+    assert.deepEqual(await sealedAs(vault, names[1]!), untouched);
+    using material = await vault.read({ ...after, lengthBytes: 96 });
+    const expected = segmentBytes(names[0]!, 96);
+    expected.fill(0, 16, 48);
+    assert.deepEqual(
+      material.expose((bytes) => bytes.slice()),
+      expected,
+    );
+    const recovered = await openInbound(await store.open(), store.clock);
+    await assert.rejects(recovered.claim([range(names[0]!, 16, 32)]), unknown);
+    assert.equal((await recovered.claim([range(names[0]!, 48, 48)])).length, 1);
+  });
+
+  it("supplies at once with being sealed anew", async () => {
+    const { pool, names } = await open([96, 96]);
+    await pool.claim(names.map((name) => range(name, 0, 32)));
+    pool.close(); // nothing in the cache: a claim reads from the disk too
+    const [keys] = await Promise.all([pool.claim(names.map((name) => range(name, 32, 32))), pool.sealUsedAnew()]);
+    keys.forEach((key, i) =>
+      assert.deepEqual(
+        key.expose((bytes) => bytes.slice()),
+        segmentBytes(names[i]!, 96).subarray(32, 64),
+      ),
+    );
+    await assert.rejects(pool.claim([range(names[1]!, 40, 8)]), unknown);
   });
 
   it("of many requests at once for the same range exactly one is served", async () => {

@@ -19,7 +19,7 @@ export interface VaultBench {
   readonly failures: QkdError[];
   readonly random: SeededRandom;
   /** In a new life of the node; what an earlier one had under way is over. */
-  open(root?: Uint8Array): Promise<KeyVault>;
+  open(root?: Uint8Array, options?: { readonly ephemeral?: boolean }): Promise<KeyVault>;
   /** Runs until it settles, or the life ends. @returns whether it settled well */
   survives(work: (vault: KeyVault) => Promise<void>): Promise<boolean>;
 }
@@ -28,22 +28,22 @@ export function createVaultBench(seed: string | number): VaultBench {
   const rig = createDiskRig(seed);
   const random = createSeededRandom(`vault ${seed}`);
   const failures: QkdError[] = [];
-  const openHere = (root: Uint8Array): Promise<KeyVault> => {
+  const openHere = (root: Uint8Array, ephemeral = false): Promise<KeyVault> => {
     const { database, keyBag, nv } = rig.mount();
     return openKeyVault({
       ...partsOf(rig.life.clock, random, failures, root),
       database,
       keyBagFile: keyBag,
-      nvFile: nv,
+      nvFile: ephemeral ? undefined : nv,
     });
   };
   return {
     rig,
     failures,
     random,
-    open(root = ROOT) {
+    open(root = ROOT, { ephemeral } = {}) {
       (rig.life as DiskRig["life"] | undefined)?.kill();
-      return rig.settled(openHere(root));
+      return rig.settled(openHere(root, ephemeral));
     },
     async survives(work) {
       (rig.life as DiskRig["life"] | undefined)?.kill();
