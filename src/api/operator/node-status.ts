@@ -188,8 +188,9 @@ export function troublesOf(status: NodeStatus): readonly string[] {
 const auditTroubles = ({ audit }: NodeStatus): readonly string[] =>
   audit?.trouble === undefined ? [] : [`the audit trail cannot be written: ${audit.trouble}`];
 
-function refusalSentence({ remote, keyClass, split }: PoolStatus): readonly string[] {
-  if (split?.whenTooFewRoutes !== "refuse" || split.routes >= split.wantedRoutes) return [];
+function refusalSentence({ remote, direction, keyClass, split }: PoolStatus): readonly string[] {
+  if (direction === "inbound" || split?.whenTooFewRoutes !== "refuse") return [];
+  if (split.routes >= split.wantedRoutes) return [];
   const routes = `${split.routes} of ${split.wantedRoutes} disjoint routes`;
   return [`pool for ${remote}, ${keyClass}: nothing is relayed: ${routes} are there`];
 }

@@ -6,6 +6,7 @@ import type { ApiReply } from "../../../src/api/api-request.ts";
 import { createOperatorHandlers, refuseOperatorExchange } from "../../../src/api/operator/handlers.ts";
 import { ALARM_TYPES, type HealthReport, troublesOf } from "../../../src/api/operator/node-status.ts";
 import { collectOperator, createOperatorMetrics } from "../../../src/api/operator/operator-metrics.ts";
+import { renderPlan } from "../../../src/api/operator/plan-text.ts";
 import { renderStatus } from "../../../src/api/operator/status-text.ts";
 import { bytesText, countText, durationText, rateText } from "../../../src/api/operator/text-table.ts";
 import { createMemoryMetrics } from "../../fakes/memory-metrics.ts";
@@ -119,6 +120,25 @@ describe("troubles", () => {
     assert.deepEqual(troublesOf({ ...status, links: [{ ...link!, module }] }), [
       "link to node-b: the module is faulty: QBER above 11 %",
     ]);
+  });
+});
+
+describe("split pools", () => {
+  const withSplit = (whenTooFewRoutes: "wait" | "degrade" | "refuse") => {
+    const status = wellStatus();
+    const split = { wantedRoutes: 2, routes: 1, whenTooFewRoutes, degradedBytes: 640 };
+    return { ...status, pools: status.pools.map((pool) => ({ ...pool, split })) };
+  };
+
+  test("with too few routes are a trouble where the policy says so, and once", () => {
+    assert.deepEqual(troublesOf(withSplit("wait")), []);
+    const refused = "pool for far-node, default: nothing is relayed: 1 of 2 disjoint routes are there";
+    assert.deepEqual(troublesOf(withSplit("refuse")), [refused]);
+  });
+
+  test("show their routes, and what of the stock is degraded", () => {
+    assert.match(renderStatus(withSplit("degrade")), /fill +routes +degraded\n.* 60 % +1 of 2 +640 B\n/);
+    assert.match(renderPlan(withSplit("degrade")), /disjoint routes\n.* 1 of 2\n/);
   });
 });
 
