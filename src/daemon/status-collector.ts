@@ -76,6 +76,7 @@ export function createStatusCollector(parts: StatusParts): StatusCollector {
       supply: totals(),
       audit: parts.audit(),
       certificates: certificatesOf(parts),
+      clockTroubles: node.clockTroubles(),
     }),
   };
 }

@@ -21,6 +21,8 @@ export interface LinkParts {
   readonly troubles: TroubleLog;
   readonly guards: LinkGuards;
   readonly limits: LinkLimits;
+  /** How far the neighbour's wall clock is ahead of ours, as its hello said. */
+  readonly skewMs: () => number;
   /** Over the present session. @returns false when there is none, or its line is full */
   readonly send: (message: PeerMessage) => boolean;
 }

@@ -6,8 +6,10 @@
  */
 import { QkdError } from "../model/errors.ts";
 import type { Incarnation } from "../model/ids.ts";
+import { MINUTE_MS } from "../model/units.ts";
 import { KX_PROTOCOL_VERSION, type Hello, type PeerMessage } from "../peer/peer-messages.ts";
 import type { PeerSession, PeerTransport } from "../peer/peer-transport.ts";
+import { durationText } from "../runtime/clock-troubles.ts";
 import type { MonotonicMs } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import type { LinkParts } from "./link-parts.ts";
@@ -17,6 +19,8 @@ const BACKOFF_MIN_MS = 200;
 const BACKOFF_MAX_MS = 3_000;
 const HEARTBEAT_MS = 1_000;
 export const SILENCE_MAX_MS = 5_000;
+/** Key expires a minute earlier at one end and later at the other: that much apart two clocks do no harm. */
+const SKEW_TOLD_MS = MINUTE_MS;
 /** What may wait while the hello is worked on. */
 const HELD_BACK_MAX = 256;
 
@@ -141,6 +145,11 @@ export class LinkSession {
     if (hello.node !== neighbour)
       return session.close(`the hello is of ${hello.node}, the certificate of ${neighbour}`);
     this.#skewMs = hello.wallMs - this.#parts.clock.wall();
+    if (Math.abs(this.#skewMs) <= SKEW_TOLD_MS) troubles.clear("clock");
+    else {
+      const skew = durationText(this.#skewMs);
+      troubles.lasts("clock", `the wall clock of ${neighbour} is ${skew} ahead of ours: one of them is wrong`);
+    }
     try {
       await this.#rooms.settle(hello);
     } catch (failure) {

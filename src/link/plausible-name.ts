@@ -4,6 +4,6 @@ import type { Clock } from "../runtime/clock.ts";
 import { isPlausibleEpoch } from "../runtime/plausible-epoch.ts";
 
 /** No name in use is of an epoch far ahead of now. */
-export function isPlausible(name: SegmentName, clock: Clock): boolean {
+export function isPlausible(name: SegmentName, clock: Pick<Clock, "wall">): boolean {
   return isPlausibleEpoch(segmentEpoch(name), clock);
 }

@@ -125,11 +125,16 @@ export class ProposalAnswerer {
   }
 
   #manifestOf(proposal: Proposal): Manifest | undefined {
-    const { link, log } = this.#parts;
+    const { link, log, clock, troubles, neighbour } = this.#parts;
     try {
       const manifest = decodeManifest(proposal.manifest);
       const fits = manifest.link === link && manifest.segment === proposal.segment;
-      if (fits && isPlausible(manifest.segment, this.#parts.clock)) return manifest;
+      if (fits && isPlausible(manifest.segment, clock)) return manifest;
+      if (fits) {
+        troubles.happened(
+          `${neighbour} names segments by a clock more than an hour ahead of ours: compare the wall clocks`,
+        );
+      }
       log.warn("proposal for another link, segment or time", { segment: proposal.segment, named: manifest.segment });
     } catch (failure) {
       if (!isQkdError(failure)) throw failure;

@@ -11,6 +11,7 @@ import type { Transaction } from "../store/transaction.ts";
 import type { LinkParts } from "./link-parts.ts";
 import type { ChunkRecord, SegmentRecord } from "./link-records.ts";
 import { encodeManifest, type LinkEnd } from "./manifest.ts";
+import { isPlausible } from "./plausible-name.ts";
 import { partAt, spansOf, type KeySpan } from "./quarantine.ts";
 import { SegmentPick } from "./segment-pick.ts";
 import { answerTag, proposalTag, SEGMENT_HEADER_BYTES } from "./segment-tags.ts";
@@ -107,6 +108,7 @@ export class Proposer {
   async propose(): Promise<boolean> {
     const { stock, limits, guards } = this.#parts;
     if (guards.agreement.out !== undefined) return false;
+    if (!this.#isBelieved()) return false;
     const transaction = stock.vault.transaction();
     const proposals: Proposal[] = [];
     while (this.#expected.size < limits.proposalsInFlightMax) {
@@ -121,6 +123,13 @@ export class Proposer {
     }
     if (proposals.length > 0) await this.#say(transaction, proposals);
     return proposals.length > 0;
+  }
+
+  /** A name of ours that the follower finds implausible is refused, and its key burned: one of the wall clocks is wrong. */
+  #isBelieved(): boolean {
+    const { stock, clock, skewMs } = this.#parts;
+    const name = segmentName(stock.vault.epoch, this.#number);
+    return isPlausible(name, clock) && isPlausible(name, { wall: () => clock.wall() + skewMs() });
   }
 
   async #proposeFromDisk(keys: readonly KeySpan[]): Promise<true> {

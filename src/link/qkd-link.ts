@@ -169,13 +169,14 @@ class OpenQkdLink implements QkdLink {
     const log = parts.log.child({ link: this.id });
     const selfEnd: LinkEnd = linkEnds(this.id)[0] === self ? "leader" : "follower";
     const troubles = new TroubleLog(clock);
+    const skewMs = (): number => this.#session.skewMs;
     const send = (message: PeerMessage): boolean => this.#session.send(message);
     const guards = {
       module: new ServiceGuard(clock),
       agreement: new ServiceGuard(clock),
       tags: new ServiceGuard(clock),
     };
-    const shared = { self, neighbour, selfEnd, stock, clock, log, metrics, troubles, guards, limits, send };
+    const shared = { self, neighbour, selfEnd, stock, clock, log, metrics, troubles, guards, limits, skewMs, send };
     this.#link = { link: this.id, ...shared };
     this.#outbound = new OutboundPads(this.#link, () => listener.padsAvailable(this));
     this.#inbound = new InboundPads(this.#link);

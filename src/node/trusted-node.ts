@@ -23,6 +23,8 @@ import { createRelayMetrics } from "../relay/relay-metrics.ts";
 import { ReservationHop } from "../relay/reservation-hop.ts";
 import { createSplitMetrics } from "../relay/split-metrics.ts";
 import type { SplitPolicy } from "../relay/split-policy.ts";
+import { clockTroublesOf } from "../runtime/clock-troubles.ts";
+import { createSteadyClock, type SteadyClock } from "../runtime/steady-clock.ts";
 import { randomName } from "../runtime/random.ts";
 import type { Scope } from "../runtime/scope.ts";
 import { openKeyVault, type KeyVault } from "../store/key-vault.ts";
@@ -68,6 +70,8 @@ export interface TrustedNode {
   estimates(pool: OutboundPool): PoolEstimates;
   /** What the operator has to know beyond links and pools. */
   alarms(): readonly string[];
+  /** What is wrong with the machine's wall clock. The node serves all the same. */
+  clockTroubles(): readonly string[];
 }
 
 /**
@@ -77,8 +81,10 @@ export interface TrustedNode {
  * @throws QkdError STORE_DAMAGED, VERSION_MISMATCH  as `openKeyVault`
  * @throws QkdError PORT_IN_USE       the transport cannot listen
  */
-export async function openTrustedNode(config: NodeConfig, ports: NodePorts, scope: Scope): Promise<TrustedNode> {
+export async function openTrustedNode(config: NodeConfig, outside: NodePorts, scope: Scope): Promise<TrustedNode> {
   checkNodeConfig(config);
+  const steady = createSteadyClock(outside.clock); // no room meets a wall clock that jumps
+  const ports = { ...outside, clock: steady };
   const vault = await openKeyVault({ ...ports, onFailure: ports.onFatal });
   const directory = createSaeDirectory(config.saes, config.pairs);
   const { clock, log } = ports;
@@ -95,6 +101,8 @@ export async function openTrustedNode(config: NodeConfig, ports: NodePorts, scop
   return node;
 }
 
+type SteadyPorts = NodePorts & { readonly clock: SteadyClock };
+
 class OpenNode implements TrustedNode {
   readonly id: NodeId;
   readonly incarnation: Incarnation;
@@ -105,7 +113,7 @@ class OpenNode implements TrustedNode {
   readonly relay: KeyRelay;
   readonly reach: PoolReach;
   readonly #config: NodeConfig;
-  readonly #ports: NodePorts;
+  readonly #ports: SteadyPorts;
   readonly topology: Topology;
   readonly #byNeighbour = new Map<NodeId, QkdLink>();
   readonly #hop: RelayHop;
@@ -121,7 +129,7 @@ class OpenNode implements TrustedNode {
 
   constructor(
     config: NodeConfig,
-    ports: NodePorts,
+    ports: SteadyPorts,
     vault: KeyVault,
     pools: PoolDirectory,
     directory: ReturnType<typeof createSaeDirectory>,
@@ -187,6 +195,10 @@ class OpenNode implements TrustedNode {
 
   alarms(): readonly string[] {
     return this.#alarms;
+  }
+
+  clockTroubles(): readonly string[] {
+    return clockTroublesOf(this.#ports.clock, this.vault.epoch);
   }
 
   view(pool: OutboundPool): PoolView {

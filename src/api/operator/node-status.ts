@@ -30,6 +30,8 @@ export interface NodeStatus {
   readonly supply: SupplyTotals;
   readonly audit?: AuditTrailStatus;
   readonly certificates?: readonly CertificateStatus[];
+  /** What is wrong with the wall clock; the node serves all the same. */
+  readonly clockTroubles?: readonly string[];
 }
 
 export interface StoreStatus {
@@ -149,6 +151,7 @@ export const ALARM_TYPES = {
   certificate: "MAJOR",
   audit: "MAJOR",
   pool: "MAJOR",
+  clock: "MAJOR",
 } as const;
 export type AlarmType = keyof typeof ALARM_TYPES;
 
@@ -169,6 +172,7 @@ export function alarmsOf(status: NodeStatus): readonly Alarm[] {
       "store",
       status.store.troubles.map((trouble) => `store: ${trouble}`),
     ),
+    ...alarms("clock", status.clockTroubles ?? []),
     ...status.links.flatMap(alarmsOfLink),
     ...alarms(
       "ledger",

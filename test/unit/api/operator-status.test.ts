@@ -159,6 +159,7 @@ test("alarms are counted by what they are about", () => {
     certificate: 2,
     audit: 1,
     pool: 0,
+    clock: 0,
   });
   assert.equal(metrics.value("qkdn_node_ready"), 0);
 });

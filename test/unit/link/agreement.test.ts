@@ -128,6 +128,18 @@ describe("agreement on a segment", () => {
     assert.equal(await settle(ends, proposalOf(ends)), "agreed");
   });
 
+  it("nothing is proposed whose name the follower cannot believe by its clock: its key would be burned", async () => {
+    const ends = await openEnds();
+    for (const end of [ends.leader, ends.follower]) await store(end, moduleKeys(0, 64, 64));
+    ends.announce();
+    const epochMs = 1000 * ends.leader.vault.epoch;
+    ends.leader.skewMs = epochMs - 3_601_000 - ends.leader.store.clock.wall();
+    assert.equal(await ends.proposer.propose(), false);
+    ends.leader.skewMs += 2_000;
+    assert.ok(await ends.proposer.propose());
+    assert.equal(await settle(ends, proposalOf(ends)), "agreed");
+  });
+
   it("a proposal repeated gets the same answer again; after a refusal it is stale", async () => {
     const ends = await openEnds();
     for (const end of [ends.leader, ends.follower]) await store(end, moduleKeys(0, 64, 64));

@@ -31,6 +31,8 @@ export interface LinkEndBench {
   readonly sent: PeerMessage[];
   /** False: there is no session. */
   line: boolean;
+  /** How far the neighbour's wall clock is ahead. */
+  skewMs: number;
 }
 
 /** The leader is "a". With `store`, the next life on an older one. */
@@ -46,7 +48,7 @@ export async function openLinkEnd(
   const metrics = createMemoryMetrics();
   const sent: PeerMessage[] = [];
   const [self, neighbour] = end === "leader" ? ["a" as NodeId, "b" as NodeId] : ["b" as NodeId, "a" as NodeId];
-  const bench = { store, vault, stock, log, metrics, sent, line: true };
+  const bench = { store, vault, stock, log, metrics, sent, line: true, skewMs: 0 };
   const parts: LinkParts = {
     link: LINK,
     self,
@@ -62,6 +64,7 @@ export async function openLinkEnd(
       agreement: new ServiceGuard(store.clock),
       tags: new ServiceGuard(store.clock),
     },
+    skewMs: () => bench.skewMs,
     limits: { ...LINK_LIMITS, ...options.limits },
     send: (message) => bench.line && sent.push(message) > 0,
   };
