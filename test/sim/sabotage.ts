@@ -1,5 +1,6 @@
 /** Laws broken on purpose, by test-only ports: for each checker one switch that it must catch. */
 import type { NodePorts } from "../../src/node/ports.ts";
+import { withLifeInTags, withoutFlushes } from "./broken-ports.ts";
 import type { PortWrapper } from "./sim-node.ts";
 import type { Workload } from "./workload.ts";
 import { saeAt, type World } from "./world.ts";
@@ -22,6 +23,9 @@ export type SabotageName =
   | "anybody-may-fetch"
   | "restore-target"
   | "forget-ledger"
+  | "skip-flush"
+  | "resume-segment"
+  | "life-in-tag"
   | "chatty-driver"
   | "transit-keeps"
   | "dead-link";
@@ -29,7 +33,8 @@ export type SabotageName =
 export const sabotages: Readonly<Record<SabotageName, Sabotage>> = {
   /**
    * Both ends of a link go back to an older disk together: the limit that DESIGN names for invariant 1. In a world of two,
-   * because any third neighbour remembers a mark and gives the rollback away.
+   * because any third neighbour remembers a mark and gives the rollback away. One end alone is safe: its neighbour has witnessed its
+   * openings. With both gone back, nothing has: this is what pads are without a witness.
    */
   "restore-both-ends": {
     breaks: "each-byte-once",
@@ -78,23 +83,60 @@ export const sabotages: Readonly<Record<SabotageName, Sabotage>> = {
       const copies = world.nodes.map(({ disk }) => disk.snapshot());
       const before = workload.issued.length;
       await world.clock.run(6_000);
-      const key = workload.issued.slice(0, before + 20).findLast(({ fetched }) => fetched)!;
-      const all = workload.issued.filter(({ fetched, target }) => fetched && target === key.target);
-      key.target.kill();
-      key.target.disk.restore(copies[world.nodes.indexOf(key.target)]!, { withNv: true });
-      for (const link of world.links) world.network.cut(...link.ends);
-      key.target.start();
-      await world.clock.run(500);
-      for (const { id, initiator, target } of all) {
-        const pair = { initiator: saeAt(initiator.id), target: saeAt(target.id) };
-        const again = key.target.node!.supply.decryptionKeys({ pair, ids: [id] }, new AbortController().signal);
-        again.then(
-          () => world.violate(`lose-never-repeat: key ${id} was supplied twice to its target`),
-          () => undefined,
-        );
+      const { target } = workload.issued.slice(0, before + 20).findLast(({ fetched }) => fetched)!;
+      await onAnIsland(world, async () => {
+        target.kill();
+        target.disk.restore(copies[world.nodes.indexOf(target)]!, { withNv: true });
+        target.start();
+        await world.clock.run(500);
+        await askAgain(world, workload, target);
+      });
+    },
+  },
+  /** Group commits are told as durable before they are, and a target is killed: its SAE asks again before any neighbour can tell. */
+  "skip-flush": {
+    breaks: "lose-never-repeat",
+    wrap: (_, ports) => withoutFlushes(ports),
+    async act(world, workload) {
+      for (let round = 0; round < 6; round++) {
+        const target = world.nodes[round % world.nodes.length]!;
+        await onAnIsland(world, async () => {
+          target.kill();
+          target.start();
+          await world.clock.run(1_500);
+          await askAgain(world, workload, target);
+        });
+        await world.clock.run(2_000);
       }
-      await world.clock.run(500);
+    },
+  },
+  /** An initiator's disk goes back to before its supply segments were opened: they go on from their beginning. */
+  "resume-segment": {
+    breaks: "lose-never-repeat",
+    async act(world) {
+      const initiator = world.nodes[0]!;
+      const copy = initiator.disk.snapshot();
+      await world.clock.run(4_000);
+      await onAnIsland(world, async () => {
+        initiator.kill();
+        initiator.disk.restore(copy, { withNv: true });
+        initiator.start();
+        await world.clock.run(4_000);
+      });
+    },
+  },
+  /** What a tag covers is another thing in each life: proposals that were on their way are said again, and differ. */
+  "life-in-tag": {
+    breaks: "each-byte-once",
+    wrap: withLives((ports, life) => (life === 1 ? ports : withLifeInTags(ports, life))),
+    async act(world) {
+      const [leader, follower] = [world.nodes[0]!, world.nodes[1]!];
+      world.network.cut(leader.id, follower.id, { oneWay: true });
+      await world.clock.run(1_500);
+      leader.kill();
+      leader.start();
       world.network.healAll();
+      await world.clock.run(3_000);
     },
   },
   /** The disk forgets what the ledger says; the node is killed and started again. */
@@ -151,6 +193,36 @@ export const sabotages: Readonly<Record<SabotageName, Sabotage>> = {
     },
   },
 };
+
+/** While nobody hears of anybody. */
+async function onAnIsland(world: World, act: () => Promise<void>): Promise<void> {
+  for (const link of world.links) world.network.cut(...link.ends);
+  await act();
+  world.network.healAll();
+}
+
+/** The target's SAE wants all keys again that it was given. */
+async function askAgain(world: World, { issued }: Workload, target: World["nodes"][number]): Promise<void> {
+  if (target.node === undefined) return;
+  for (const { id, initiator } of issued.filter((key) => key.fetched && key.target === target)) {
+    const pair = { initiator: saeAt(initiator.id), target: saeAt(target.id) };
+    target.node.supply.decryptionKeys({ pair, ids: [id] }, new AbortController().signal).then(
+      () => world.violate(`lose-never-repeat: key ${id} was supplied twice to its target`),
+      () => undefined,
+    );
+  }
+  await world.clock.run(500);
+}
+
+/** Gives each life of each node its number, from 1. */
+function withLives(wrap: (ports: NodePorts, life: number) => NodePorts): PortWrapper {
+  const lives = new Map<string, number>();
+  return (node, ports) => {
+    const life = 1 + (lives.get(node) ?? 0);
+    lives.set(node, life);
+    return wrap(ports, life);
+  };
+}
 
 function withoutLedger(ports: NodePorts): NodePorts {
   const { database } = ports;
