@@ -28,7 +28,9 @@ export async function measureSupply(work: SupplyWork, options: BenchOptions, boo
   const { blockBytes, inboundPoolMax } = AMPLE;
   const limits = { ...AMPLE.limits, stockMax: LINK_STOCK_MAX };
   const fields = { preEstablishment, supply: { inboundPoolMax } };
-  const network = { rateBps: LINK_RATE_BPS, blockBytes, limits, fields };
+  // one SAE asks as fast as answers come
+  const perSae = { requestsPerSecondMax: 1_000_000, requestsAtOnceMax: 1_024 };
+  const network = { rateBps: LINK_RATE_BPS, blockBytes, limits, fields, perSae };
   await inNetwork(NEIGHBOURS, network, options, async (bench) => {
     options.say(`fills the pools with ${highKeys} keys each`);
     await bench.network.filled(undefined, FILL_SECONDS_MAX);

@@ -4,8 +4,8 @@ import type { MonotonicMs } from "../runtime/clock.ts";
 import type { ServedFrom } from "../supply/key-supply.ts";
 import type { MetricsRegistry } from "../runtime/metrics.ts";
 
-/** "ok", or the code of the refusal; "request_invalid" also for a wrong path, method or content type. */
-export type ApiResult = "ok" | Lowercase<ErrorCode>;
+/** "ok", or the code of the refusal; "too_many" for an SAE that is over its limits; "request_invalid" also for a wrong path, method or content type. */
+export type ApiResult = "ok" | "too_many" | Lowercase<ErrorCode>;
 
 export interface ApiOutcome {
   /** The interface: "etsi014". */

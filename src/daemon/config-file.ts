@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { z } from "zod";
 
+import type { SaeLimits } from "../api/etsi014/sae-limits.ts";
 import type { DriverCatalog } from "../driver/driver-catalog.ts";
 import type { LogLevel } from "../io/json-logger.ts";
 import { LINK_LIMITS } from "../link/link-parts.ts";
@@ -36,7 +37,7 @@ export interface DaemonConfig {
   /** "ephemeral": nothing is kept in `nvFile`, and a start burns the stock of the last life. */
   readonly kek: "persistent" | "ephemeral";
   readonly kx: { readonly listen: HostPort; readonly tls: TlsPaths; readonly peers: ReadonlyMap<NodeId, string> };
-  readonly etsi014: { readonly listen: HostPort; readonly tls: TlsPaths } | undefined;
+  readonly etsi014: { readonly listen: HostPort; readonly tls: TlsPaths; readonly perSae: SaeLimits } | undefined;
   readonly operator: { readonly listen: HostPort };
   readonly audit: {
     readonly folder: string;
@@ -105,7 +106,7 @@ function daemonConfig(fields: ConfigFields, source: ConfigText): Omit<DaemonConf
     nvFile: nvFile === undefined ? `${dataDir}.nv` : at(nvFile),
     kek,
     kx: { listen: fields.kx.listen, tls: tlsAt(fields.kx.tls), peers: peersOf(fields, source) },
-    etsi014: fields.etsi014 && { listen: fields.etsi014.listen, tls: tlsAt(fields.etsi014.tls) },
+    etsi014: fields.etsi014 && { ...fields.etsi014, tls: tlsAt(fields.etsi014.tls) },
     operator: fields.operator,
     audit: {
       folder: fields.audit.folder === undefined ? join(dataDir, "audit") : at(fields.audit.folder),

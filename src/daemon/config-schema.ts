@@ -125,6 +125,11 @@ const supply = fields({
   inboundPoolMax: sizeBytes(64 * KIB, 64 * KIB ** 3).default(NODE_DEFAULTS.inboundPoolBytesMax),
 });
 
+const perSae = fields({
+  requestsPerSecondMax: z.int().min(1).max(1_000_000).default(2_000),
+  requestsAtOnceMax: z.int().min(1).max(1_024).default(64),
+});
+
 const keyCount = z.int().min(0).max(COUNT_MAX);
 const policy = {
   strategy: z.string().min(1).default(POLICY_DEFAULT.strategy),
@@ -158,7 +163,7 @@ export const configSchema = fields({
     rewrapPeriod: durationMs(10 * SECOND_MS, 24 * HOUR_MS).default(NODE_DEFAULTS.rewrapPeriodMs),
   }),
   kx: fields({ listen, tls, peers: z.record(z.string(), listen) }),
-  etsi014: fields({ listen, tls }).optional(),
+  etsi014: fields({ listen, tls, perSae: perSae.prefault({}) }).optional(),
   operator: fields({ listen }).prefault({ listen: OPERATOR_LISTEN_DEFAULT }),
   links: z.array(link).max(ADVERT_LINKS_MAX),
   saes: z

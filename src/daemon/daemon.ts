@@ -85,7 +85,7 @@ async function openEtsi014(
   const metrics = createApiMetrics(ports.metrics, ["etsi014"]);
   const handle = createEtsi014Handlers(
     { supply, clock: ports.clock, log, metrics },
-    { requestDeadlineMs: config.node.supply.onDemandDeadlineMs },
+    { requestDeadlineMs: config.node.supply.onDemandDeadlineMs, perSae: config.etsi014.perSae },
   );
   const { url } = await openSaeServer(
     {

@@ -1,4 +1,5 @@
 /** What the nodes of a test network are told: who there is, who may share keys with whom, where each listens. */
+import type { SaeLimits } from "../../src/api/etsi014/sae-limits.ts";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import type { DemoCertificates } from "../../src/demo/demo-certificates.ts";
@@ -67,6 +68,8 @@ export interface NetworkOptions {
   /** Of each link; without them those of a slow one. */
   readonly limits?: Readonly<Record<string, string>>;
   readonly logLevel?: "debug" | "info";
+  /** What one SAE may ask for; without them the usual. */
+  readonly perSae?: SaeLimits;
   /** Added to the fields of each daemon's configuration. */
   readonly fields?: Readonly<Record<string, unknown>>;
   /** Options of Node.js, for each daemon. */
@@ -108,7 +111,11 @@ export function configOf(
       tls: { ca: certificates.peersCa, ...peer },
       peers: Object.fromEntries(plans.filter((plan) => plan.id !== id).map((plan) => [plan.id, at(plan.ports.kx)])),
     },
-    etsi014: { listen: at(ports.etsi014), tls: { ca: certificates.saesCa, ...saeFacing } },
+    etsi014: {
+      listen: at(ports.etsi014),
+      tls: { ca: certificates.saesCa, ...saeFacing },
+      ...(options.perSae === undefined ? {} : { perSae: options.perSae }),
+    },
     operator: { listen: at(ports.operator) },
     links: neighbours.map((neighbour) => ({
       neighbour,

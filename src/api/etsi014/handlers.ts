@@ -17,6 +17,7 @@ import {
   statusMessage,
 } from "./messages.ts";
 import { errorReply, keysReply, problemReply } from "./replies.ts";
+import { type SaeLimits, SaeThrottle } from "./sae-limits.ts";
 import { RefusedRequest } from "./request-problem.ts";
 
 export const ETSI014 = "etsi014";
@@ -31,15 +32,22 @@ export interface Etsi014Parts {
 export interface Etsi014Limits {
   /** How long a request may wait for key that is not in stock. */
   readonly requestDeadlineMs: number;
+  /** Of each SAE; without them none is told to wait. */
+  readonly perSae?: SaeLimits;
 }
 
 /** Answers one request. Rejects only for our own bugs, which must end the process; `deadline` aborts when the SAE is gone. */
 export type Etsi014Handlers = (request: SaeRequest, deadline: AbortSignal) => Promise<ApiReply>;
 
 export function createEtsi014Handlers(parts: Etsi014Parts, limits: Etsi014Limits): Etsi014Handlers {
+  const throttle = limits.perSae === undefined ? undefined : new SaeThrottle(parts.clock, limits.perSae);
   return async (request, deadline) => {
     const begun = parts.clock.monotonic();
-    const { reply, method, result, from } = await answer(request, deadline, parts, limits);
+    const wait = throttle?.begin(request.caller);
+    const { reply, method, result, from } =
+      wait === undefined
+        ? await answer(request, deadline, parts, limits).finally(() => throttle?.end(request.caller))
+        : refusedToWait(request, wait.retryAfterMs);
     parts.metrics?.observe({
       api: ETSI014,
       method: method ?? "other",
@@ -58,6 +66,12 @@ interface Answer {
   readonly method: Method | undefined;
   readonly result: ApiResult;
   readonly from?: ServedFrom | undefined;
+}
+
+/** Before the request is looked into. */
+function refusedToWait({ path }: SaeRequest, retryAfterMs: number): Answer {
+  const reply = problemReply({ kind: "too-many", retryAfterMs });
+  return { reply, method: parsePath(path)?.method, result: "too_many" };
 }
 
 async function answer(

@@ -59,9 +59,7 @@ const REFUSALS: Readonly<Record<ErrorCode, Refusal>> = {
 export function errorReply(error: QkdError): ApiReply {
   const { status, message, details } = REFUSALS[error.code];
   return errorObject(status, typeof message === "string" ? message : message(error), details?.(error), {
-    ...(isQkdError(error, "KEY_SHORTAGE")
-      ? { "retry-after": String(Math.max(1, Math.ceil(retryAfterMs(error) / SECOND_MS))) }
-      : {}),
+    ...(isQkdError(error, "KEY_SHORTAGE") ? retryAfter(retryAfterMs(error)) : {}),
   });
 }
 
@@ -78,6 +76,13 @@ export function problemReply(problem: RequestProblem): ApiReply {
       });
     case "wrong-content-type":
       return errorObject(415, "the content type shall be application/json, in UTF-8");
+    case "too-many":
+      return errorObject(
+        503,
+        "too many requests of this SAE",
+        retryDetails(problem.retryAfterMs),
+        retryAfter(problem.retryAfterMs),
+      );
     case "malformed":
       return errorObject(400, problem.sentence, problem.details);
     case "size-not-in-bytes":
@@ -118,6 +123,11 @@ function errorObject(
   const hasDetails = details !== undefined && details.length > 0;
   return jsonReply(status, { message, ...(hasDetails ? { details } : {}) }, headers);
 }
+
+/** In whole seconds, as RFC 9110, section 10.2.3 has it. */
+const retryAfter = (ms: number): Readonly<Record<string, string>> => ({
+  "retry-after": String(Math.max(1, Math.ceil(ms / SECOND_MS))),
+});
 
 function idsOf(error: QkdError): readonly string[] {
   const { ids } = error.facts;

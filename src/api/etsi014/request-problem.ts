@@ -7,6 +7,7 @@ export type RequestProblem =
   | { readonly kind: "no-such-path" }
   | { readonly kind: "wrong-method"; readonly allowed: readonly string[] }
   | { readonly kind: "wrong-content-type" }
+  | { readonly kind: "too-many"; readonly retryAfterMs: number }
   | { readonly kind: "malformed"; readonly sentence: string; readonly details?: ErrorDetails }
   | { readonly kind: "size-not-in-bytes"; readonly details: ErrorDetails }
   | { readonly kind: "extension-unsupported"; readonly details: ErrorDetails };

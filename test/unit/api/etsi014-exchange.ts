@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 
 import type { ApiMetrics, ApiOutcome } from "../../../src/api/api-metrics.ts";
 import type { ApiReply } from "../../../src/api/api-request.ts";
+import type { SaeLimits } from "../../../src/api/etsi014/sae-limits.ts";
 import { createEtsi014Handlers } from "../../../src/api/etsi014/handlers.ts";
 import { createSystemClock } from "../../../src/io/system-clock.ts";
 import { parseSaeId } from "../../../src/model/ids.ts";
@@ -33,7 +34,12 @@ export const at = (other: string, method: string) => `/api/v1/keys/${encodeURICo
 
 /** alice and bob, alice and carol may share keys; mallory is known and may not. */
 export function openExchange(
-  parts: { readonly stockBytes?: number; readonly supply?: KeySupply; readonly clock?: Clock } = {},
+  parts: {
+    readonly stockBytes?: number;
+    readonly supply?: KeySupply;
+    readonly clock?: Clock;
+    readonly perSae?: SaeLimits;
+  } = {},
 ) {
   const small = createSmallKeySupply({
     places: { alice: "a", bob: "b", carol: "c", mallory: "b", "site/7:x": "b", "100%25": "b" },
@@ -45,7 +51,7 @@ export function openExchange(
   const metrics: ApiMetrics = { observe: (outcome) => void outcomes.push(outcome), replyLost: () => undefined };
   const handlers = createEtsi014Handlers(
     { supply: parts.supply ?? small, clock: parts.clock ?? createSystemClock(), log, metrics },
-    { requestDeadlineMs: 2000 },
+    { requestDeadlineMs: 2000, ...(parts.perSae === undefined ? {} : { perSae: parts.perSae }) },
   );
   const ask = (caller: string, path: string, { body, query = "", ...how }: Ask = {}): Promise<ApiReply> => {
     const bytes =
