@@ -139,21 +139,23 @@ export class LinkStock {
   /**
    * Takes keys out of quarantine for a segment, without writing their bytes again where they are whole chunks. Where a chunk
    * is cut, its parts are sealed again: what is taken as one chunk, what is left as another, which can be read when the
-   * transaction is durable. Nothing changes in memory before all of it is sealed.
+   * transaction is durable. Nothing changes in memory before all of it is sealed. Undefined where the disk does not give
+   * back whole what has to be cut: the chunks are burned, and the transaction is not to be committed.
    */
-  async takeKeys(transaction: Transaction, keys: readonly KeySpan[]): Promise<ChunkRecord[]> {
-    const groups = groupsByChunk(keys);
+  async takeKeys(transaction: Transaction, keys: readonly KeySpan[]): Promise<ChunkRecord[] | undefined> {
     const taken: ChunkRecord[] = [];
-    for (const { chunk, spans } of groups) {
-      taken.push(isWhole(chunk, spans) ? chunk : await this.#sealParts(transaction, spans));
+    for (const { chunk, spans } of groupsByChunk(keys)) {
+      const part = isWhole(chunk, spans) ? chunk : await this.#sealParts(transaction, spans);
+      if (part === undefined) return this.#burn(keys);
+      taken.push(part);
     }
     const rests = new Map<ChunkRecord, ChunkRecord | undefined>();
-    for (const chunk of new Set(groups.map((group) => group.chunk))) {
-      const rest = restOf(
-        chunk,
-        groups.flatMap((group) => (group.chunk === chunk ? group.spans : [])),
-      );
-      rests.set(chunk, rest.length === 0 ? undefined : await this.#sealParts(transaction, rest));
+    for (const chunk of new Set(keys.map((key) => key.chunk))) {
+      const cut = keys.filter((key) => key.chunk === chunk);
+      const rest = restOf(chunk, cut);
+      const sealed = await this.#sealParts(transaction, rest);
+      if (rest.length > 0 && sealed === undefined) return this.#burn(keys);
+      rests.set(chunk, sealed);
     }
     for (const [chunk, rest] of rests) {
       transaction.delete(quarantinePrefix(this.link) + chunk.chunk);
@@ -184,19 +186,7 @@ export class LinkStock {
 
   /** As `readKeys`; where the disk does not give them back whole, their chunks are burned and the answer is undefined. */
   async readKeysOrBurn(keys: readonly KeySpan[]): Promise<KeyMaterial | undefined> {
-    try {
-      return await this.readKeys(keys);
-    } catch (failure) {
-      if (!isQkdError(failure, "STORE_DAMAGED")) throw failure;
-      const transaction = this.vault.transaction();
-      for (const chunk of new Set(keys.map((key) => key.chunk))) {
-        this.#leave(chunk);
-        transaction.delete(quarantinePrefix(this.link) + chunk.chunk).destroy([chunk.chunk]);
-        this.#moveBytes(transaction, "quarantine", "burned", chunk.lengthBytes);
-      }
-      await this.vault.commit(transaction);
-      return undefined;
-    }
+    return (await this.readKeys(keys).catch(unlessDamaged)) ?? this.#burn(keys);
   }
 
   /** The bytes of keys in quarantine, joined in the given order; the caller owns them. @throws QkdError STORE_DAMAGED */
@@ -228,21 +218,30 @@ export class LinkStock {
   async returnKeys(transaction: Transaction, record: SegmentRecord, burned: IdRanges<unknown>): Promise<void> {
     for (const chunk of record.chunks) {
       const doomed = spansOf(chunk).flatMap((span) => [...burned.parts(span)].map((part) => partAt(span, part)));
-      const rest = restOf(chunk, doomed);
       if (doomed.length === 0) this.#enter(transaction, chunk);
       else {
-        if (rest.length > 0) this.#enter(transaction, await this.#sealParts(transaction, rest));
+        const kept = await this.#sealParts(transaction, restOf(chunk, doomed));
+        if (kept !== undefined) this.#enter(transaction, kept);
         transaction.destroy([chunk.chunk]);
-        this.#moveBytes(transaction, "quarantine", "burned", bytesIn(doomed));
+        this.#moveBytes(transaction, "quarantine", "burned", chunk.lengthBytes - (kept?.lengthBytes ?? 0));
       }
     }
   }
 
-  /** Destroys keys that lie in quarantine. */
+  /** Destroys keys that lie in quarantine. Where the disk does not give back the rest of their chunks, that is burned. */
   async discardKeys(transaction: Transaction, keys: readonly KeySpan[], to: Account): Promise<void> {
-    for (const chunk of await this.takeKeys(transaction, keys)) {
-      transaction.destroy([chunk.chunk]);
-      this.#moveBytes(transaction, "quarantine", to, chunk.lengthBytes);
+    const cuts: { readonly chunk: ChunkRecord; readonly bytes: number; readonly kept: ChunkRecord | undefined }[] = [];
+    for (const chunk of new Set(keys.map((key) => key.chunk))) {
+      const doomed = keys.filter((key) => key.chunk === chunk);
+      const kept = await this.#sealParts(transaction, restOf(chunk, doomed));
+      cuts.push({ chunk, bytes: bytesIn(doomed), kept });
+    }
+    for (const { chunk, bytes, kept } of cuts) {
+      transaction.delete(quarantinePrefix(this.link) + chunk.chunk).destroy([chunk.chunk]);
+      this.#leave(chunk);
+      this.#moveBytes(transaction, "quarantine", to, bytes);
+      this.#moveBytes(transaction, "quarantine", "burned", chunk.lengthBytes - bytes - (kept?.lengthBytes ?? 0));
+      if (kept !== undefined) this.#enter(transaction, kept);
     }
   }
 
@@ -287,8 +286,7 @@ export class LinkStock {
       }
     } catch (failure) {
       joined.erase();
-      if (isQkdError(failure, "STORE_DAMAGED")) return undefined;
-      throw failure;
+      return unlessDamaged(failure);
     }
     return joined;
   }
@@ -360,12 +358,23 @@ export class LinkStock {
     assert(stock === agreed, `${this.link}: stock is ${agreed} bytes, the ledger says ${stock}`);
   }
 
-  /** Keys of one chunk as a chunk of their own. */
-  async #sealParts(transaction: Transaction, keys: readonly KeySpan[]): Promise<ChunkRecord> {
-    const { receivedAt } = keys[0]!.chunk;
-    using material = await this.readKeys(keys);
-    const sealed = material.expose((bytes) => transaction.seal([bytes]));
-    return { ...sealed, keys: keyRunsOf(keys), receivedAt };
+  /** Keys of one chunk as a chunk of their own; undefined where there are none, or the disk does not give them back whole. */
+  async #sealParts(transaction: Transaction, keys: readonly KeySpan[]): Promise<ChunkRecord | undefined> {
+    if (keys.length === 0) return undefined;
+    using material = await this.readKeys(keys).catch(unlessDamaged);
+    const sealed = material?.expose((bytes) => transaction.seal([bytes]));
+    return sealed && { ...sealed, keys: keyRunsOf(keys), receivedAt: keys[0]!.chunk.receivedAt };
+  }
+
+  /** The chunks of keys in quarantine cannot be read back. */
+  async #burn(keys: readonly KeySpan[]): Promise<undefined> {
+    const transaction = this.vault.transaction();
+    for (const chunk of new Set(keys.map((key) => key.chunk))) {
+      this.#leave(chunk);
+      transaction.delete(quarantinePrefix(this.link) + chunk.chunk).destroy([chunk.chunk]);
+      this.#moveBytes(transaction, "quarantine", "burned", chunk.lengthBytes);
+    }
+    await this.vault.commit(transaction);
   }
 
   /** What lies in quarantine: on disk with the transaction, in memory at once. */
@@ -381,4 +390,8 @@ export class LinkStock {
   #moveBytes(transaction: Transaction, from: Account, to: Account, bytes: number): void {
     transaction.move({ owner: this.ledger, from, to, bytes });
   }
+}
+
+function unlessDamaged(failure: unknown): undefined {
+  if (!isQkdError(failure, "STORE_DAMAGED")) throw failure;
 }

@@ -85,7 +85,9 @@ export class ProposalAnswerer {
     const tag = answerIfEqual(material, manifest, proposal);
     if (tag === undefined) return await this.#refuseMismatch(proposal, keys);
     const group = this.#newGroup();
-    this.#agree(manifest, await stock.takeKeys(group.transaction, keys), tag, group);
+    const chunks = await stock.takeKeys(group.transaction, keys);
+    if (chunks === undefined) return await this.#refuseMissing(proposal, runs, this.#find(runs));
+    this.#agree(manifest, chunks, tag, group);
     await this.#say(group);
   }
 

@@ -138,6 +138,7 @@ export class Proposer {
     if (material === undefined) return true;
     const transaction = stock.vault.transaction();
     const chunks = await stock.takeKeys(transaction, keys);
+    if (chunks === undefined) return true;
     await this.#say(transaction, [this.#prepare(transaction, keys, material, chunks)]);
     return true;
   }

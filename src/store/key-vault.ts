@@ -5,7 +5,7 @@
  * committed transaction cannot be read again from this disk, by anyone. What it does not know: links, pools, relays.
  */
 import { createDecipheriv } from "node:crypto";
-import { QkdError } from "../model/errors.ts";
+import { isQkdError, QkdError } from "../model/errors.ts";
 import { segmentName } from "../model/ids.ts";
 import { KeyMaterial } from "../model/key-material.ts";
 import { SECOND_MS } from "../model/units.ts";
@@ -66,6 +66,7 @@ const LIVES_KEPT = 256;
 const SCHEMA = 2;
 const SCHEMA_MIN = 1;
 /** Data keys that are wrapped anew at once: about 2 ms, and others have their turn in between. */
+const DAMAGED_NOTED_MAX = 10_000;
 const REWRAP_STEP = 32;
 
 /**
@@ -117,6 +118,8 @@ export class KeyVault {
   readonly #claimed = new Set<ChunkName>();
   /** Chunks that rooms know of already, while they are being written. */
   readonly #underWay = new Map<ChunkName, Promise<void>>();
+  /** In this life. */
+  readonly #damaged = new Set<ChunkName>();
   #chunkNumber = 0;
   #wrappedAt: MonotonicMs;
   readonly #metrics: StoreMetrics | undefined;
@@ -218,6 +221,15 @@ export class KeyVault {
   }): Promise<KeyMaterial> {
     const underWay = this.#underWay.get(chunk);
     if (underWay !== undefined) await underWay;
+    try {
+      return await this.#unseal(chunk, lengthBytes);
+    } catch (failure) {
+      if (isQkdError(failure, "STORE_DAMAGED") && this.#keyBag.has(chunk)) this.#foundDamaged(chunk, failure);
+      throw failure;
+    }
+  }
+
+  async #unseal(chunk: ChunkName, lengthBytes: number): Promise<KeyMaterial> {
     using dataKey = this.#keyBag.dataKey(chunk);
     const record = await this.#parts.database.get(CHUNK_PREFIX + chunk);
     if (dataKey === undefined || record === undefined || record.length !== 1 + lengthBytes + CHUNK_TAG_BYTES) {
@@ -225,18 +237,30 @@ export class KeyVault {
     }
     const decipher = dataKey.expose((bytes) => createDecipheriv("aes-256-gcm", bytes, CHUNK_NONCE));
     decipher.setAAD(chunkContext(this.storeId, chunk, record[0])).setAuthTag(record.subarray(1 + lengthBytes));
-    const plain = decipher.update(record.subarray(1, 1 + lengthBytes));
+    const plain = KeyMaterial.adopt(decipher.update(record.subarray(1, 1 + lengthBytes)));
     try {
       decipher.final();
     } catch (cause) {
-      plain.fill(0);
+      plain.erase();
       throw new QkdError("STORE_DAMAGED", `chunk ${chunk} does not verify`, { chunk }, cause);
     }
-    if (record[0] !== CHUNK_VERSION) {
-      plain.fill(0);
-      throw new QkdError("VERSION_MISMATCH", `chunk ${chunk} has another format`, { chunk });
-    }
-    return KeyMaterial.adopt(plain);
+    if (record[0] === CHUNK_VERSION) return plain;
+    plain.erase();
+    throw new QkdError("VERSION_MISMATCH", `chunk ${chunk} has another format`, { chunk });
+  }
+
+  /** Its room burns it. Once for each chunk: it may be asked for again before it is burned. */
+  #foundDamaged(chunk: ChunkName, failure: QkdError): void {
+    if (this.#damaged.has(chunk)) return;
+    if (this.#damaged.size < DAMAGED_NOTED_MAX) this.#damaged.add(chunk);
+    this.#metrics?.damagedChunks.add({});
+    this.#parts.log.error("the store gave a chunk back damaged: it is burned", { chunk, reason: failure.message });
+  }
+
+  /** What the operator has to know about the disk. */
+  troubles(): readonly string[] {
+    const { size } = this.#damaged;
+    return size === 0 ? [] : [`${size} sealed ${size === 1 ? "piece" : "pieces"} of key came back damaged, and burned`];
   }
 
   /** Records found at start, decoded. @throws QkdError STORE_DAMAGED when one does not verify */

@@ -5,6 +5,7 @@ export interface StoreMetrics {
   readonly commits: Counter<never>;
   readonly commitSeconds: Histogram<never>;
   readonly sealedBytes: Counter<never>;
+  readonly damagedChunks: Counter<never>;
   readonly rewraps: Counter<never>;
   readonly wrapAge: Gauge<never>;
 }
@@ -21,6 +22,11 @@ export function createStoreMetrics(registry: MetricsRegistry): StoreMetrics {
     sealedBytes: registry.counter({
       name: "qkdn_store_sealed_bytes_total",
       help: "Key material written, in bytes before sealing.",
+      labels: [],
+    }),
+    damagedChunks: registry.counter({
+      name: "qkdn_store_damaged_chunks_total",
+      help: "Sealed pieces of key that the disk gave back damaged; they are burned.",
       labels: [],
     }),
     rewraps: registry.counter({

@@ -126,7 +126,7 @@ export async function agree(
     await store(end, keys);
     const transaction = end.vault.transaction();
     const ids = keys.map(({ id }) => id);
-    const chunks = await end.stock.takeKeys(transaction, find(end, ids));
+    const chunks = (await end.stock.takeKeys(transaction, find(end, ids)))!;
     const { owner, lengthBytes } = about;
     const expiresAt = end.store.clock.wall() + (about.lifetimeMs ?? 86_400_000);
     const record = { phase: "agreed", owner, lengthBytes, expiresAt, chunks, manifest: "", tag: "" } as const;

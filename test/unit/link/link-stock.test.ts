@@ -20,7 +20,7 @@ async function propose(end: LinkEndBench, wanted: readonly QkdKeyId[]): Promise<
   const transaction = end.vault.transaction();
   const keys = find(end, wanted);
   const lengthBytes = bytesIn(keys);
-  const chunks = await end.stock.takeKeys(transaction, keys);
+  const chunks = (await end.stock.takeKeys(transaction, keys))!;
   const about = {
     phase: "proposed",
     owner: "leader",
@@ -117,6 +117,36 @@ describe("stock of a link", () => {
     assert.equal(await end.stock.readKeysOrBurn(find(end, ids(0, 2))), undefined);
     assert.deepEqual(heldIds(end), ids(2, 2));
     assert.equal(end.vault.ledger.balances(LEDGER).burned, 128);
+  });
+
+  it("burns what it cannot cut, at every cut, with the ledger, and goes on", async () => {
+    for (const cut of ["take", "return", "discard"] as const) {
+      const end = await openLinkEnd("follower");
+      await store(end, moduleKeys(0, 4, 64));
+      await store(end, moduleKeys(4, 2, 64));
+      if (cut === "return") await propose(end, ids(0, 6));
+      const damaged =
+        cut === "return" ? end.stock.segment(segmentName(1, 1))!.chunks[0]! : find(end, ids(0, 1))[0]!.chunk;
+      end.stock.close();
+      const bytes = (await end.store.level.get(`chunk/${damaged.chunk}`))!;
+      bytes[0]! ^= 1; // not even its version is taken on trust
+      await end.store.level.put(`chunk/${damaged.chunk}`, bytes);
+      const transaction = end.vault.transaction();
+      if (cut === "take") assert.equal(await end.stock.takeKeys(transaction, find(end, ids(1, 2))), undefined);
+      if (cut === "discard") await end.stock.discardKeys(transaction, find(end, ids(1, 2)), "discarded");
+      if (cut === "return") {
+        const some = new IdRanges<true>();
+        some.add({ first: ids(1, 1)[0]!, count: 2 }, true);
+        await end.stock.returnKeys(transaction, end.stock.forgetSegment(transaction, segmentName(1, 1)), some);
+      }
+      if (cut !== "take") await end.vault.commit(transaction);
+      const { burned, discarded, quarantine } = end.vault.ledger.balances(LEDGER);
+      assert.deepEqual([burned, discarded, quarantine], cut === "discard" ? [128, 128, 128] : [256, 0, 128], cut);
+      assert.deepEqual(heldIds(end), ids(4, 2));
+      assert.match(end.vault.troubles()[0]!, /^1 sealed piece of key came back damaged/);
+      const next = await openLinkEnd("follower", { store: end.store });
+      assert.deepEqual(heldIds(next), ids(4, 2));
+    }
   });
 
   it("finds after a restart what it held: a follower all of it, a leader no key that no proposal holds", async () => {
