@@ -3,6 +3,7 @@ import { checkNothingLeaks } from "./checkers/nothing-leaks.ts";
 import { watchConserved } from "./checkers/conserved.ts";
 import { watchEachByteOnce } from "./checkers/each-byte-once.ts";
 import { checkRecovers } from "./checkers/recovers.ts";
+import { watchSharesApart } from "./checkers/shares-apart.ts";
 import { checkTransitBlank } from "./checkers/transit-blank.ts";
 import { createFaultPlan, startRollbacks, type FaultLevel } from "./faults.ts";
 import { createWorkload } from "./workload.ts";
@@ -35,13 +36,17 @@ export interface Verdict {
   readonly frames: number;
   readonly chunksRead: number;
   readonly recoveryMs: number;
+  /** Of a sample of the issued keys: those whose shares were seen and add up to them. */
+  readonly splitKeysFound: number;
 }
 
 export async function runWorld(options: RunOptions): Promise<Verdict> {
   const sabotage = options.sabotage === undefined ? undefined : sabotages[options.sabotage];
   const nodes = sabotage?.nodes ?? options.nodes ?? 3;
   const wrap = sabotage?.wrap ?? options.wrap;
-  const world = createWorld({ ...options, nodes, ...(wrap === undefined ? {} : { wrap }) });
+  const changed = { nodes, ...(wrap === undefined ? {} : { wrap }), ...sabotage?.world };
+  const world = createWorld({ ...options, ...changed });
+  const shares = world.options.split === undefined ? undefined : watchSharesApart(world);
   const pads = watchEachByteOnce(world);
   watchConserved(world);
   const faults = createFaultPlan(world, options.faults ?? "none");
@@ -62,6 +67,7 @@ export async function runWorld(options: RunOptions): Promise<Verdict> {
   await world.clock.run(5_000);
   await sabotage?.before?.(world, workload);
   checkNothingLeaks(world, workload.issued);
+  const splitKeysFound = shares?.check(workload.issued) ?? 0;
   const chunksRead = await checkTransitBlank(world, workload.issued);
   const { issued, fetchedCount, lost, shortages } = workload;
   return {
@@ -79,5 +85,6 @@ export async function runWorld(options: RunOptions): Promise<Verdict> {
     frames: pads.frames,
     chunksRead,
     recoveryMs,
+    splitKeysFound,
   };
 }

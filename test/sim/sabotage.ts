@@ -3,13 +3,15 @@ import type { NodePorts } from "../../src/node/ports.ts";
 import { withLifeInTags, withoutFlushes } from "./broken-ports.ts";
 import type { PortWrapper } from "./sim-node.ts";
 import type { Workload } from "./workload.ts";
-import { saeAt, type World } from "./world.ts";
+import { loseSharesAtN4, resendLostShares } from "./lost-share.ts";
+import { saeAt, type World, type WorldOptions } from "./world.ts";
 
 export interface Sabotage {
   /** The checker that must find it. */
   readonly breaks: string;
   /** Of the world that it is done in; 3 unless told. */
   readonly nodes?: number;
+  readonly world?: Partial<WorldOptions>;
   readonly wrap?: PortWrapper;
   /** In the middle of the run. */
   readonly act?: (world: World, workload: Workload) => Promise<void>;
@@ -28,7 +30,8 @@ export type SabotageName =
   | "life-in-tag"
   | "chatty-driver"
   | "transit-keeps"
-  | "dead-link";
+  | "dead-link"
+  | "resend-share";
 
 export const sabotages: Readonly<Record<SabotageName, Sabotage>> = {
   /**
@@ -190,6 +193,21 @@ export const sabotages: Readonly<Record<SabotageName, Sabotage>> = {
       }
       for (const end of ends) end.kill(); // what was open is burned as well
       for (const end of ends) end.start();
+    },
+  },
+  /** A share that was lost on its last link, and seen on the way, is sent again over the route of the other share. */
+  "resend-share": {
+    breaks: "shares-apart",
+    nodes: 5,
+    world: { shape: "ring", split: { disjointPaths: 2, whenTooFewRoutes: "wait" } },
+    async act(world) {
+      resendLostShares(world);
+      const losses = loseSharesAtN4(world);
+      const pool = world.nodes[0]!.node!.pools.outbound.find(({ id }) => id.remote === "n3")!;
+      const burning = pool.burnStock(); // all that SAEs get for n3 now was brought by such shares
+      await world.clock.run(10_000);
+      await burning;
+      losses.mend();
     },
   },
 };

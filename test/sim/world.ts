@@ -2,6 +2,7 @@
 import type { NodeId } from "../../src/model/ids.ts";
 import { linkIdBetween, parseKeyClass, parseNodeId, parseSaeId } from "../../src/model/ids.ts";
 import { LINK_LIMITS } from "../../src/link/link-parts.ts";
+import type { SplitPolicy } from "../../src/relay/split-policy.ts";
 import { NODE_DEFAULTS, POLICY_DEFAULT, SUPPLY_DEFAULTS, type NodeConfig } from "../../src/node/config.ts";
 import { createEmulatedModules, type EmulatedLink } from "../fakes/emulated-modules.ts";
 import { createSeededRandom, type SeededRandom } from "../fakes/seeded-random.ts";
@@ -21,6 +22,8 @@ export interface WorldOptions {
   readonly strategy?: string;
   readonly lowKeys?: number;
   readonly highKeys?: number;
+  /** Of every pool of every node. */
+  readonly split?: SplitPolicy;
   readonly wrap?: PortWrapper;
   readonly sink?: (line: string) => void;
 }
@@ -120,6 +123,7 @@ function configOf(id: NodeId, ids: readonly NodeId[], links: readonly SimLink[],
     policy: {
       ...POLICY_DEFAULT,
       ...(options.strategy === undefined ? {} : { strategy: options.strategy }),
+      ...(options.split === undefined ? {} : { split: options.split }),
       lowKeys: options.lowKeys ?? 32,
       highKeys: options.highKeys ?? 64,
     },
