@@ -13,8 +13,8 @@ import { Bell } from "../runtime/bell.ts";
 import type { Transaction } from "../store/transaction.ts";
 import { readFrame } from "./hop-frame.ts";
 import type { LinkParts } from "./link-parts.ts";
-import { TAG_PAD_BYTES, tagVerifies } from "./one-time-tag.ts";
-import { framesHashKey, openingVerifies, SEGMENT_HEADER_BYTES, witnessedTag } from "./segment-tags.ts";
+import { forgeryBound, TAG_PAD_BYTES, tagVerifies } from "./one-time-tag.ts";
+import { framesHashKey, NAMED_BYTES_MAX, openingVerifies, SEGMENT_HEADER_BYTES, witnessedTag } from "./segment-tags.ts";
 
 const OPENINGS_WAITING_MAX = 64;
 /** More open at once than any owner of ours opens ahead: the neighbour does not close what it has used up. */
@@ -82,6 +82,7 @@ export class InboundPads {
     const to = tagAt + TAG_PAD_BYTES;
     if (frame.padOffset < SEGMENT_HEADER_BYTES || to > segment.lengthBytes) return "malformed";
     if (segment.used.intersects(frame.padOffset, to)) return "used-before";
+    this.#parts.metrics.epsilon.add({ link: this.#parts.link }, forgeryBound(frame.covered.length));
     const verified = segment.material.expose((key) =>
       tagVerifies(framesHashKey(key), key.subarray(tagAt, to), [frame.covered], frame.tag),
     );
@@ -180,7 +181,7 @@ export class InboundPads {
 
   /** @returns undefined for an opening that is not to be recorded: it was answered, where it has an answer */
   async #verify({ segment: name, tag, mark }: SegmentOpening, alreadyOpening: number): Promise<Verified | undefined> {
-    const { stock, link, selfEnd, log, limits, guards } = this.#parts;
+    const { stock, link, selfEnd, log, limits, guards, metrics } = this.#parts;
     const held = this.#open.get(name);
     if (held !== undefined) return void this.#sendWitnessed(name, held.material); // a repeat: the same bytes again
     const record = stock.segment(name);
@@ -195,6 +196,7 @@ export class InboundPads {
       await this.#lost(name);
       return undefined;
     }
+    metrics.epsilon.add({ link }, forgeryBound(NAMED_BYTES_MAX));
     if (material.expose((bytes) => openingVerifies(bytes, { link, segment: name }, tag))) {
       return { name, material, lengthBytes: record.lengthBytes, mark };
     }

@@ -17,6 +17,7 @@ export interface LinkMetrics {
   readonly deviceFaults: Gauge<"link" | "fault">;
   readonly unfitBits: Counter<"link" | "reason">;
   readonly outOfService: Gauge<"link" | "part">;
+  readonly epsilon: Counter<"link">;
 }
 
 export function createLinkMetrics(registry: MetricsRegistry): LinkMetrics {
@@ -79,12 +80,18 @@ export function createLinkMetrics(registry: MetricsRegistry): LinkMetrics {
   };
 }
 
-function healthMetrics(registry: MetricsRegistry): Pick<LinkMetrics, "unfitBits" | "outOfService"> {
+function healthMetrics(registry: MetricsRegistry): Pick<LinkMetrics, "unfitBits" | "outOfService" | "epsilon"> {
+  const link = ["link"] as const;
   return {
     unfitBits: registry.counter({
       name: "qkdn_link_unfit_bits_total",
       help: "Key of the module that was refused before use: by a health test, or because it or its id came before.",
       labels: ["link", "reason"],
+    }),
+    epsilon: registry.counter({
+      name: "qkdn_link_epsilon_total",
+      help: "Bound on the probability that any tag checked so far was forged: the sum over all of them. What the modules' key itself lacks in secrecy is not in it.",
+      labels: link,
     }),
     outOfService: registry.gauge({
       name: "qkdn_link_out_of_service",

@@ -15,6 +15,12 @@ export const TAG_BYTES = 16;
 export const HASH_KEY_BYTES = 16;
 export const TAG_PAD_BYTES = 16;
 
+/**
+ * How likely a forged message of this length passes, at most, whatever its forger can compute. The sum of it over all tags
+ * that were checked bounds the whole: the error of a hash key that is used again grows no faster (Portmann 2014).
+ */
+export const forgeryBound = (lengthBytes: number): number => (8 * Math.ceil(lengthBytes / BLOCK_BYTES)) / 2 ** 106;
+
 const LIMBS = 10;
 const LIMB_BITS = 13;
 const LIMB = 0x1fff;

@@ -15,8 +15,8 @@ import { layFrame } from "./hop-frame.ts";
 import type { LinkParts } from "./link-parts.ts";
 import type { SegmentRecord } from "./link-records.ts";
 import { makeMark } from "./mark.ts";
-import { oneTimeTag, TAG_PAD_BYTES } from "./one-time-tag.ts";
-import { framesHashKey, openingTag, SEGMENT_HEADER_BYTES, witnessedVerifies } from "./segment-tags.ts";
+import { forgeryBound, oneTimeTag, TAG_PAD_BYTES } from "./one-time-tag.ts";
+import { framesHashKey, NAMED_BYTES_MAX, openingTag, SEGMENT_HEADER_BYTES, witnessedVerifies } from "./segment-tags.ts";
 import { RateMeter } from "./rate-meter.ts";
 import { SKEW_ALLOWED_MS } from "./sweep.ts";
 
@@ -198,6 +198,7 @@ export class OutboundPads {
     const { link, metrics, log, limits } = this.#parts;
     const segment = this.#open.find((open) => open.name === name);
     if (segment === undefined || segment.witnessed) return;
+    metrics.epsilon.add({ link }, forgeryBound(NAMED_BYTES_MAX));
     if (!segment.material.expose((bytes) => witnessedVerifies(bytes, { link, segment: name }, tag))) {
       metrics.tagFailures.add({ link });
       log.warn("witness tag wrong", { segment: name });

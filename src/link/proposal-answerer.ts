@@ -13,6 +13,7 @@ import type { ChunkRecord } from "./link-records.ts";
 import { decodeManifest, type Manifest } from "./manifest.ts";
 import { isPlausible } from "./plausible-name.ts";
 import { agreedRecord, endsDiffer } from "./proposer.ts";
+import { forgeryBound } from "./one-time-tag.ts";
 import { partOf, type KeySpan } from "./quarantine.ts";
 import { answerTag, proposalVerifies, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES } from "./segment-tags.ts";
 
@@ -59,7 +60,7 @@ export class ProposalAnswerer {
     const keys = manifest === undefined ? [] : this.#find(manifest.runs);
     if (manifest === undefined || !namesEachOnce(manifest) || countOf(keys) < countOf(manifest.runs)) return false;
     using material = stock.readyKeys(keys);
-    const tag = material === undefined ? undefined : answerIfEqual(material, manifest, proposal);
+    const tag = material === undefined ? undefined : this.#answerIfEqual(material, manifest, proposal);
     if (tag === undefined) return false;
     this.#agree(manifest, stock.takeWhole(group.transaction, keys), tag, group);
     return true;
@@ -82,13 +83,23 @@ export class ProposalAnswerer {
     if (countOf(keys) < countOf(runs)) return this.#refuseMissing(proposal, runs, keys);
     using material = await stock.readKeysOrBurn(keys);
     if (material === undefined) return await this.#refuseMissing(proposal, runs, this.#find(runs));
-    const tag = answerIfEqual(material, manifest, proposal);
+    const tag = this.#answerIfEqual(material, manifest, proposal);
     if (tag === undefined) return await this.#refuseMismatch(proposal, keys);
     const group = this.#newGroup();
     const chunks = await stock.takeKeys(group.transaction, keys);
     if (chunks === undefined) return await this.#refuseMissing(proposal, runs, this.#find(runs));
     this.#agree(manifest, chunks, tag, group);
     await this.#say(group);
+  }
+
+  /** @returns undefined when the ends hold different bits */
+  #answerIfEqual(material: KeyMaterial, { lengthBytes }: Manifest, proposal: Proposal): Uint8Array | undefined {
+    const { metrics, link } = this.#parts;
+    if (material.lengthBytes !== lengthBytes) return undefined;
+    metrics.epsilon.add({ link }, forgeryBound(lengthBytes + proposal.manifest.length));
+    return material.expose((bytes) =>
+      proposalVerifies(bytes, proposal.manifest, proposal.tag) ? answerTag(bytes, proposal.manifest) : undefined,
+    );
   }
 
   #newGroup(): Group {
@@ -200,12 +211,4 @@ function namesEachOnce({ runs }: Manifest): boolean {
   const seen = new IdRanges<true>();
   const isRun = ({ first, count }: QkdKeyRun): boolean => count > 0 && idAfter(first, count - 1) !== undefined;
   return runs.every((run) => isRun(run) && seen.add(run, true) === run.count);
-}
-
-/** @returns undefined when the ends hold different bits */
-function answerIfEqual(material: KeyMaterial, { lengthBytes }: Manifest, proposal: Proposal): Uint8Array | undefined {
-  if (material.lengthBytes !== lengthBytes) return undefined;
-  return material.expose((bytes) =>
-    proposalVerifies(bytes, proposal.manifest, proposal.tag) ? answerTag(bytes, proposal.manifest) : undefined,
-  );
 }

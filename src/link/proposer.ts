@@ -12,9 +12,10 @@ import type { LinkParts } from "./link-parts.ts";
 import type { ChunkRecord, SegmentRecord } from "./link-records.ts";
 import { encodeManifest, type LinkEnd } from "./manifest.ts";
 import { isPlausible } from "./plausible-name.ts";
+import { forgeryBound } from "./one-time-tag.ts";
 import { partAt, spansOf, type KeySpan } from "./quarantine.ts";
 import { SegmentPick } from "./segment-pick.ts";
-import { answerTag, proposalTag, SEGMENT_HEADER_BYTES } from "./segment-tags.ts";
+import { answerTag, proposalTag, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES } from "./segment-tags.ts";
 
 /** Runs of keys that a follower may say it has, in pieces: each a line of memory. */
 const PEER_RANGES_MAX = 65_536;
@@ -174,6 +175,7 @@ export class Proposer {
     for (const { segment, tag } of answers) {
       const record = stock.segment(segment);
       const expected = this.#expected.get(segment)?.answer;
+      metrics.epsilon.add({ link }, forgeryBound(SEGMENT_BYTES_MAX)); // more than any manifest has
       if (record?.phase !== "proposed")
         this.#expected.delete(segment); // an opening came first, or it is gone
       else if (expected === hexOfBytes(tag)) {

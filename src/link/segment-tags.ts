@@ -31,6 +31,9 @@ const PAD_OFFSET: Readonly<Record<Statement, number>> = {
   opened: S_OPENED,
 };
 
+/** What the tags of openings and of their answers cover: a domain, a link's name, a segment's. */
+export const NAMED_BYTES_MAX = 160;
+
 /** `r_frames`: the hash key of every frame under this segment's pads. */
 export const framesHashKey = (segment: Uint8Array): Uint8Array => segment.subarray(R_FRAMES, R_FRAMES + 16);
 

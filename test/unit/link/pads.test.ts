@@ -196,6 +196,23 @@ describe("pads of a link", () => {
     assert.ok((SEGMENT_BYTES_MAX - SEGMENT_HEADER_BYTES) / TAG_PAD_BYTES < 2 ** 16);
   });
 
+  it("each frame that is checked, good or not, adds what a forger could have won by it to the bound of the link", async () => {
+    const pair = await openPair([2048]);
+    await pair.deliver();
+    const epsilon = (): number => pair.witness.metrics.value("qkdn_link_epsilon_total", "a--b");
+    const before = epsilon();
+    assert.ok(before > 0 && before < 2 ** -95, "the opening");
+    const { bytes } = seal(pair, message(1000))!;
+    const forged = bytes.slice();
+    forged[forged.length - 1]! ^= 1;
+    pair.in.openFrame(forged);
+    opened(pair, bytes);
+    const blocks = Math.ceil((bytes.length - 16) / 16);
+    const added = (epsilon() - before) * 2 ** 106;
+    assert.ok(Math.abs(added - 2 * 8 * blocks) < 1e-6, `${added}`);
+    await pair.close();
+  });
+
   it("an opening may be forged so often only: then its segment is burned at both ends, and the next may be opened", async () => {
     const pair = await openPair([1024, 1024], { tagFailuresMax: 4, openAhead: 1 });
     const [opening, next] = pair.owner.sent.splice(0);
