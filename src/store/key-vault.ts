@@ -13,6 +13,7 @@ import type { Clock, MonotonicMs } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { MetricsRegistry } from "../runtime/metrics.ts";
 import { randomName, type Random } from "../runtime/random.ts";
+import { decryptedBytes } from "./decrypted-bytes.ts";
 import { openKeyBag, type ChunkName, type KeyBag } from "./key-bag.ts";
 import { Ledger, type Balances, type LedgerOwner } from "./ledger.ts";
 import type { RecordDatabase } from "./record-database.ts";
@@ -237,7 +238,7 @@ export class KeyVault {
     }
     const decipher = dataKey.expose((bytes) => createDecipheriv("aes-256-gcm", bytes, CHUNK_NONCE));
     decipher.setAAD(chunkContext(this.storeId, chunk, record[0])).setAuthTag(record.subarray(1 + lengthBytes));
-    const plain = KeyMaterial.adopt(decipher.update(record.subarray(1, 1 + lengthBytes)));
+    const plain = KeyMaterial.adopt(decryptedBytes(decipher, record.subarray(1, 1 + lengthBytes)));
     try {
       decipher.final();
     } catch (cause) {

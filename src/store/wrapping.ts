@@ -4,6 +4,7 @@ import { ByteReader, ByteWriter, hexOfBytes } from "../model/byte-layout.ts";
 import { QkdError } from "../model/errors.ts";
 import { KeyMaterial } from "../model/key-material.ts";
 import type { Random } from "../runtime/random.ts";
+import { decryptedBytes } from "./decrypted-bytes.ts";
 import { deriveStoreKey } from "./store-keys.ts";
 
 export const SLOT_BYTES = 72;
@@ -64,7 +65,7 @@ export class Wrapping {
     return this.#kek.expose((kek) => {
       const decipher = createDecipheriv(CIPHER, kek, nonce, { authTagLength: GCM_TAG_BYTES });
       decipher.setAAD(this.#bound).setAAD(name).setAuthTag(tag);
-      const dataKey = KeyMaterial.adopt(decipher.update(wrapped));
+      const dataKey = KeyMaterial.adopt(decryptedBytes(decipher, wrapped));
       try {
         decipher.final();
         return dataKey;

@@ -35,11 +35,11 @@ export class KeySearch {
     }
   }
 
-  /** The first few places where key is. */
-  in(text: Uint8Array | string): Found[] {
+  /** The first places where key is. */
+  in(text: Uint8Array | string, placesMax = 8): Found[] {
     const bytes = typeof text === "string" ? Buffer.from(text) : Buffer.from(text.buffer, text.byteOffset, text.length);
     const found: Found[] = [];
-    for (let at = 0; at + HEAD_BYTES <= bytes.length && found.length < 8; at++) {
+    for (let at = 0; at + HEAD_BYTES <= bytes.length && found.length < placesMax; at++) {
       const head = bytes.readUInt32LE(at);
       if (this.#mayBegin[bucketOf(head)] === 0) continue;
       for (const { key, form, bytes: wanted } of this.#byHead.get(head) ?? []) {
