@@ -290,6 +290,7 @@ const ENVELOPE = oneOf<Envelope>("Envelope", {
       route: repeated(4, nodeId, ROUTE_NODES_MAX),
       totalBytes: field(5, uint),
       urgency: field(6, choice({ "on-demand": 1, refill: 2 })),
+      shares: field(7, uint),
     }),
   ],
   "relay-reservation-answer": [

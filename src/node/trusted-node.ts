@@ -166,7 +166,7 @@ class OpenNode implements TrustedNode {
       keyLifetimeMs: config.keyLifetimeMs,
     });
     this.#hop = new RelayHop({ ...relayParts, inboundPoolBytesMax, splitOf });
-    this.#reservationHop = new ReservationHop({ ...relayParts, inboundPoolBytesMax });
+    this.#reservationHop = new ReservationHop({ ...relayParts, inboundPoolBytesMax, splitOf });
     this.#control = new RelayControl(relayParts);
     const relaying = { establish: auditEstablish(this.relay, ports) };
     const supplyParts = { self: this.id, directory, pools, reach: this.reach, relay: relaying, demand: this.#demand };

@@ -143,6 +143,8 @@ export interface RelayReservation {
   readonly totalBytes: number;
   /** On-demand relays may take the pad that was reserved for refilling. */
   readonly urgency: "on-demand" | "refill";
+  /** Of which the key is the XOR, this relay being one. 1, or 0 from nodes that know no shares: the whole key. */
+  readonly shares: number;
 }
 
 /** Back along the route: all hops keep the pad, or none does. */

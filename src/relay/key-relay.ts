@@ -165,7 +165,7 @@ class OriginRelay implements KeyRelay {
   async #attempt(route: Route, order: RelayOrder, pool: OutboundPool, deadline: AbortSignal): Promise<RelayOutcome> {
     const { keyClass, urgency } = order;
     const wished = payloadOf(order, pool);
-    const cargo = { keyClass, urgency, totalBytes: payloadBytesOf(wished) };
+    const cargo = { keyClass, urgency, totalBytes: payloadBytesOf(wished), shares: 1 };
     const carriage = await this.#carrier.reserve(route, cargo, deadline);
     if (carriage.kind === "refused") return carriage;
     try {

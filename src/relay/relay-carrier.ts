@@ -33,6 +33,8 @@ export interface Cargo {
   readonly keyClass: KeyClass;
   readonly urgency: RelayUrgency;
   readonly totalBytes: number;
+  /** Of which the key is the XOR, this cargo being one. */
+  readonly shares: number;
 }
 
 /** All hops of a route keep pad for a relay, for a short while. */
@@ -160,16 +162,16 @@ export class RelayCarrier {
   /** Asks all hops to keep pad: a route that cannot carry the relay costs none then. */
   async #reserveOnward(
     { relay, route, link }: Carriage,
-    { keyClass, urgency, totalBytes }: Cargo,
+    cargo: Cargo,
     deadline: AbortSignal,
   ): Promise<RelayReservationAnswer["outcome"]> {
     const { clock, self } = this.#parts;
     const { promise, resolve } = Promise.withResolvers<RelayReservationAnswer["outcome"]>();
     const giveUp = (): void => resolve(this.refusedHere("deadline"));
-    const request = { kind: "relay-reservation", relay, origin: self, keyClass, route, totalBytes, urgency } as const;
+    const request = { kind: "relay-reservation", relay, origin: self, route, ...cargo } as const;
     if (!link.send(request)) return this.refusedHere("busy");
     this.#reserving.set(relay, { link, settle: resolve });
-    const cancelTimer = clock.after(urgency === "on-demand" ? ON_DEMAND_ANSWER_MS : RESERVATION_MS, giveUp);
+    const cancelTimer = clock.after(cargo.urgency === "on-demand" ? ON_DEMAND_ANSWER_MS : RESERVATION_MS, giveUp);
     deadline.addEventListener("abort", giveUp, { once: true });
     try {
       return await promise;

@@ -10,8 +10,10 @@ import type { RelayRefusal, RelayReservation, RelayReservationAnswer } from "../
 import type { Clock } from "../runtime/clock.ts";
 import { RESERVATION_MS, type PadReservations } from "./pad-reservations.ts";
 import type { PoolDirectory } from "./pool-directory.ts";
+import type { PoolId } from "./pool-records.ts";
 import { RELAY_BYTES_MAX } from "./relay-frame.ts";
 import type { RelayMetrics } from "./relay-metrics.ts";
+import { admitsShares, type SplitPolicy } from "./split-policy.ts";
 
 /** Asked for and not answered yet, through this node. */
 const ASKED_MAX = 128;
@@ -24,6 +26,8 @@ export interface ReservationHopParts {
   readonly clock: Clock;
   readonly metrics: RelayMetrics;
   readonly inboundPoolBytesMax: number;
+  /** Undefined where one route is enough. */
+  readonly splitOf: (pool: PoolId) => SplitPolicy | undefined;
 }
 
 interface Asked {
@@ -93,9 +97,11 @@ export class ReservationHop {
   }
 
   /** The destination reserves nothing: it has room, or has not. */
-  #admit(from: QkdLink, { relay, origin, keyClass }: RelayReservation): void {
-    const pool = this.#parts.pools.inboundPool(origin, keyClass);
-    if (pool === undefined) return this.#refuse(from, relay, "not-admitted");
+  #admit(from: QkdLink, { relay, origin, keyClass, shares }: RelayReservation): void {
+    const { pools, splitOf } = this.#parts;
+    const pool = pools.inboundPool(origin, keyClass);
+    if (pool === undefined || !admitsShares(splitOf(pool.id), Math.max(1, shares)))
+      return this.#refuse(from, relay, "not-admitted");
     if (pool.isFull(this.#parts.inboundPoolBytesMax)) return this.#refuse(from, relay, "busy");
     this.#count("destination", "granted");
     from.send({ kind: "relay-reservation-answer", relay, outcome: { kind: "granted" } });

@@ -155,7 +155,7 @@ class SplitAttempt {
   async #reserve(part: Part): Promise<RelayRefused | undefined> {
     const { carrier, router } = this.#parts;
     const { keyClass, urgency } = this.#order;
-    const cargo = { keyClass, urgency, totalBytes: this.#totalBytes };
+    const cargo = { keyClass, urgency, totalBytes: this.#totalBytes, shares: this.#places.length };
     const reserved = await carrier.reserve(part.route, cargo, this.#over.signal);
     if (reserved.kind === "reserved") {
       part.carriage = reserved;

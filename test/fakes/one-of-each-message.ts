@@ -83,7 +83,16 @@ const messages: OneOfEach = {
   ],
   "relay-reservation": (["on-demand", "refill"] as const).map((urgency) => {
     const keyClass = parseKeyClass("gold");
-    return { kind: "relay-reservation", relay, origin: here, keyClass, route: [there], totalBytes: 70_000, urgency };
+    return {
+      kind: "relay-reservation",
+      relay,
+      origin: here,
+      keyClass,
+      route: [there],
+      totalBytes: 70_000,
+      urgency,
+      shares: 2,
+    };
   }),
   "relay-reservation-answer": [
     { kind: "relay-reservation-answer", relay, outcome: { kind: "granted" } },

@@ -111,6 +111,7 @@ const arbitraries: { readonly [Kind in Envelope["kind"]]: fc.Arbitrary<Extract<E
     route: fc.array(node, { maxLength: 64 }),
     totalBytes: fc.nat(),
     urgency: literal("on-demand", "refill"),
+    shares: fc.nat(),
   }),
   "relay-reservation-answer": record({
     kind: kind("relay-reservation-answer"),

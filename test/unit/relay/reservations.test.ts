@@ -9,6 +9,7 @@ import { ReservationHop } from "../../../src/relay/reservation-hop.ts";
 import { createMemoryMetrics } from "../../fakes/memory-metrics.ts";
 import { createMemoryStore } from "../store/vault-bench.ts";
 import { openInbound } from "./pool-bench.ts";
+import type { SplitPolicy } from "../../../src/relay/split-policy.ts";
 import { answersOf, node, standInLink } from "./stand-in-link.ts";
 
 const relay = (i: number): RelayId => i.toString(16).padStart(32, "0") as RelayId;
@@ -16,7 +17,7 @@ const relay = (i: number): RelayId => i.toString(16).padStart(32, "0") as RelayI
 const OVERHEAD = 64;
 
 /** Node "b" between "a" and "c", which is the target of a pool of "a" as well. */
-async function openHop(inboundPoolBytesMax = 1_000_000) {
+async function openHop(inboundPoolBytesMax = 1_000_000, split?: SplitPolicy) {
   const store = createMemoryStore("reservations");
   const vault = await store.open();
   const inbound = await openInbound(vault, store.clock);
@@ -34,6 +35,7 @@ async function openHop(inboundPoolBytesMax = 1_000_000) {
     clock: store.clock,
     metrics: createRelayMetrics(createMemoryMetrics()),
     inboundPoolBytesMax,
+    splitOf: () => split,
   });
   return { hop, a, c, store, reservations, freed };
 }
@@ -46,6 +48,7 @@ const request = (change: Partial<RelayReservation> = {}): RelayReservation => ({
   route: [node("b"), node("c")],
   totalBytes: 1_000,
   urgency: "refill",
+  shares: 1,
   ...change,
 });
 
@@ -153,6 +156,12 @@ describe("a destination that is asked for room", () => {
     hop.request(a.link, here);
     hop.request(a.link, { ...here, relay: relay(2), keyClass: "gold" as KeyClass });
     assert.deepEqual(answersOf(a), ["granted", "not-admitted at b"]);
+  });
+
+  it("refuses key by fewer routes than the pool's policy wants, before any pad was spent for it", async () => {
+    const { hop, a } = await openHop(undefined, { disjointPaths: 2, whenTooFewRoutes: "wait" });
+    for (const [i, shares] of [0, 1, 2].entries()) hop.request(a.link, { ...here, relay: relay(i), shares });
+    assert.deepEqual(answersOf(a), ["not-admitted at b", "not-admitted at b", "granted"]);
   });
 
   it("is busy while the pool is full, before any pad was spent for it", async () => {
