@@ -146,6 +146,7 @@ function nodeConfig(fields: ConfigFields): NodeConfig {
     keyFetchGraceMs: keyFetchGrace,
     inboundPoolBytesMax: inboundPoolMax,
     rewrapPeriodMs: fields.store.rewrapPeriod,
+    discardRemoved: fields.store.discardRemoved,
   };
 }
 

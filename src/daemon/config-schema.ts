@@ -161,6 +161,7 @@ export const configSchema = fields({
     nvFile: file.optional(),
     kek: z.enum(KEKS).default("persistent"),
     rewrapPeriod: durationMs(10 * SECOND_MS, 24 * HOUR_MS).default(NODE_DEFAULTS.rewrapPeriodMs),
+    discardRemoved: z.boolean().default(NODE_DEFAULTS.discardRemoved),
   }),
   kx: fields({ listen, tls, peers: z.record(z.string(), listen) }),
   etsi014: fields({ listen, tls, perSae: perSae.prefault({}) }).optional(),

@@ -61,7 +61,11 @@ export function createStatusCollector(parts: StatusParts): StatusCollector {
         stockBytes: stockBytesOf(node),
         ...(await diskFree(config.dataDir)),
         epoch: node.vault.epoch,
-        troubles: [...storeWarnings.map((warning) => `LevelDB: ${warning}`), ...node.vault.troubles()],
+        troubles: [
+          ...storeWarnings.map((warning) => `LevelDB: ${warning}`),
+          ...node.vault.troubles(),
+          ...node.removedStock,
+        ],
       },
       links: node.links.map((link) => linkStatus(link.report())),
       pools: [

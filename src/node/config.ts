@@ -37,6 +37,8 @@ export interface NodeConfig {
   readonly inboundPoolBytesMax: number;
   /** How old the wrapping of the store's data keys may become. */
   readonly rewrapPeriodMs: number;
+  /** Burn stock of links and pools that are not named here; else it is kept. */
+  readonly discardRemoved: boolean;
 }
 
 export const SUPPLY_DEFAULTS: NodeConfig["supply"] = {
@@ -72,6 +74,7 @@ export const NODE_DEFAULTS = {
   keyFetchGraceMs: HOUR_MS,
   inboundPoolBytesMax: 64 * 1_048_576,
   rewrapPeriodMs: 10 * MINUTE_MS,
+  discardRemoved: false,
 };
 
 /**

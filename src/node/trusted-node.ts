@@ -48,6 +48,7 @@ import { createNodeSupply } from "./node-supply.ts";
 import { withPairLabels } from "./pair-labels.ts";
 import { PoolReach } from "./pool-reach.ts";
 import type { NodePorts } from "./ports.ts";
+import { settleRemovedStock } from "./removed-stock.ts";
 
 const SWEEP_PERIOD_MS = 10_000;
 const CONTROL_PERIOD_MS = 1_000;
@@ -70,6 +71,8 @@ export interface TrustedNode {
   estimates(pool: OutboundPool): PoolEstimates;
   /** What the operator has to know beyond links and pools. */
   alarms(): readonly string[];
+  /** What the store keeps of links and pools that the configuration does not name, as sentences. */
+  readonly removedStock: readonly string[];
   /** What is wrong with the machine's wall clock. The node serves all the same. */
   clockTroubles(): readonly string[];
 }
@@ -93,6 +96,7 @@ export async function openTrustedNode(config: NodeConfig, outside: NodePorts, sc
   const node = new OpenNode(config, ports, vault, pools, directory);
   await node.openLinks(scope);
   node.tellLosses();
+  node.removedStock = await settleRemovedStock({ vault, log }, node, { discard: config.discardRemoved });
   const orphans = await vault.sweepUnclaimed();
   if (orphans > 0) ports.log.info("data keys that no record names were destroyed", { dataKeys: orphans });
   node.spawnAll(scope);
@@ -123,6 +127,7 @@ class OpenNode implements TrustedNode {
   readonly #demand: DemandBook;
   readonly #alarms: string[] = [];
   readonly #losses: LossAudit;
+  removedStock: readonly string[] = [];
   #burning: Promise<void> | undefined;
   readonly #linkMetrics: ReturnType<typeof createLinkMetrics>;
   readonly #splitMetrics: ReturnType<typeof createSplitMetrics>;
@@ -283,13 +288,9 @@ class OpenNode implements TrustedNode {
     scope.spawn("control", (signal) => this.#every(CONTROL_PERIOD_MS, signal, () => this.#control.tellAll()));
     scope.spawn("sweep", (signal) => this.#every(SWEEP_PERIOD_MS, signal, () => this.#sweep()));
     const { vault } = this;
-    const rewraps = { vault, clock: this.#ports.clock, sealUsedAnew: () => this.#sealUsedAnew() };
+    const rewraps = { vault, clock: this.#ports.clock, usedInPart: this.pools.inbound };
     scope.spawn("re-wrap", (signal) => runRewraps(rewraps, { periodMs: this.#config.rewrapPeriodMs }, signal));
     scope.closed.catch((failure: unknown) => this.#ports.onFatal(failure as Error));
-  }
-
-  async #sealUsedAnew(): Promise<void> {
-    for (const pool of this.pools.inbound) await pool.sealUsedAnew();
   }
 
   #momentOf(pool: OutboundPool): PoolMoment {

@@ -10,13 +10,13 @@ const SOONEST = 0.1;
 export interface RewrapParts {
   readonly vault: KeyVault;
   readonly clock: Clock;
-  /** Seals anew what was used in part, so that the re-wrap takes the data keys of the used parts as well. */
-  readonly sealUsedAnew: () => Promise<void>;
+  /** Sealed anew before, without what was used, so that the re-wrap ends the data keys of the used parts as well. */
+  readonly usedInPart: readonly { sealUsedAnew(): Promise<void> }[];
 }
 
 /** Until `signal` aborts. @throws QkdError STORE_FAILED */
 export async function runRewraps(
-  { vault, clock, sealUsedAnew }: RewrapParts,
+  { vault, clock, usedInPart }: RewrapParts,
   { periodMs }: { readonly periodMs: number },
   signal: AbortSignal,
 ): Promise<void> {
@@ -25,7 +25,7 @@ export async function runRewraps(
     return destroyed >= DESTROYED_MAX || clock.monotonic() - since >= (1 - SOONEST / 2) * periodMs;
   };
   while (!signal.aborted) {
-    await sealUsedAnew();
+    for (const pool of usedInPart) await pool.sealUsedAnew();
     await vault.rewrap(signal);
     do await clock.sleep(SOONEST * periodMs, signal);
     while (!isDue());

@@ -104,7 +104,7 @@ describe("a re-wrap of the key bag", () => {
     const bench = createVaultBench("schedule");
     const vault = await bench.open();
     const { clock } = bench.rig.life;
-    const parts = { vault, clock, sealUsedAnew: () => Promise.resolve() };
+    const parts = { vault, clock, usedInPart: [] };
     const stop = new AbortController();
     const running = runRewraps(parts, { periodMs: 600_000 }, stop.signal).catch(() => undefined);
     const epochAfter = async (ms: number): Promise<number> => {
