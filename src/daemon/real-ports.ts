@@ -56,6 +56,10 @@ export async function openRealPorts(
   const root = await readRoot(config, parts.credentialsFolder);
   scope.defer("erase the root key", () => root.erase());
   const { database, warnings } = await openLevelDatabase(join(config.dataDir, RECORDS_FOLDER), scope);
+  if (warnings.length > 0) {
+    const facts = { lines: warnings.length, first: warnings[0]! };
+    log.error("LevelDB found damage while it opened, and passed over it: records may be missing", facts);
+  }
   const keyBagFile = await openDiskSlotFile(join(config.dataDir, KEY_BAG_FILE), scope);
   const nvFile = config.kek === "ephemeral" ? undefined : await openDiskSlotFile(config.nvFile, scope);
   if (nvFile === undefined) await destroySlotFile(config.nvFile); // of a life that was not ephemeral
