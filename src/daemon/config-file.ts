@@ -38,7 +38,9 @@ export interface DaemonConfig {
   readonly kek: "persistent" | "ephemeral";
   readonly kx: { readonly listen: HostPort; readonly tls: TlsPaths; readonly peers: ReadonlyMap<NodeId, string> };
   readonly etsi014: { readonly listen: HostPort; readonly tls: TlsPaths; readonly perSae: SaeLimits } | undefined;
-  readonly operator: { readonly listen: HostPort };
+  /** The socket takes what changes the node: drain, zeroize. */
+  readonly operator: { readonly listen: HostPort; readonly socket: string | undefined };
+  readonly tamper: { readonly file: string; readonly activeValue: string } | undefined;
   readonly audit: {
     readonly folder: string;
     readonly fileBytesMax: number;
@@ -107,7 +109,11 @@ function daemonConfig(fields: ConfigFields, source: ConfigText): Omit<DaemonConf
     kek,
     kx: { listen: fields.kx.listen, tls: tlsAt(fields.kx.tls), peers: peersOf(fields, source) },
     etsi014: fields.etsi014 && { ...fields.etsi014, tls: tlsAt(fields.etsi014.tls) },
-    operator: fields.operator,
+    operator: {
+      listen: fields.operator.listen,
+      socket: fields.operator.socket === undefined ? undefined : at(fields.operator.socket),
+    },
+    tamper: fields.tamper && { ...fields.tamper, file: at(fields.tamper.file) },
     audit: {
       folder: fields.audit.folder === undefined ? join(dataDir, "audit") : at(fields.audit.folder),
       fileBytesMax: fields.audit.fileMax,

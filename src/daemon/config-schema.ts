@@ -165,7 +165,8 @@ export const configSchema = fields({
   }),
   kx: fields({ listen, tls, peers: z.record(z.string(), listen) }),
   etsi014: fields({ listen, tls, perSae: perSae.prefault({}) }).optional(),
-  operator: fields({ listen }).prefault({ listen: OPERATOR_LISTEN_DEFAULT }),
+  operator: fields({ listen: listen.prefault(OPERATOR_LISTEN_DEFAULT), socket: file.optional() }).prefault({}),
+  tamper: fields({ file, activeValue: z.string().min(1).max(64) }).optional(),
   links: z.array(link).max(ADVERT_LINKS_MAX),
   saes: z
     .array(fields({ id: saeId, node: nodeId }))

@@ -9,6 +9,7 @@ export const EXIT = {
   storeFailed: 74,
   storeLocked: 75,
   needsAPerson: 78,
+  zeroized: 79,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -22,6 +23,10 @@ export const EXIT_TEXTS: readonly (readonly [code: ExitCode, meaning: string])[]
   [EXIT.storeFailed, "the disk failed; starting again recovers what is whole"],
   [EXIT.storeLocked, "another process has the store open; it may be worth waiting"],
   [EXIT.needsAPerson, "the configuration is wrong or the store is damaged; starting again does not help"],
+  [
+    EXIT.zeroized,
+    "all keys were destroyed, as an operator or the tamper input asked; a person decides what comes next",
+  ],
 ];
 
 const BY_ERROR: Readonly<Partial<Record<ErrorCode, ExitCode>>> = {

@@ -9,6 +9,7 @@ import { renderStatus } from "../api/operator/status-text.ts";
 import { fetchStatus } from "../io/operator-client.ts";
 import { isQkdError } from "../model/errors.ts";
 import { auditCommand } from "./qkdctl-audit.ts";
+import { drainCommand, zeroizeCommand } from "./qkdctl-control.ts";
 import { showTop } from "./qkdctl-top.ts";
 
 export const DEFAULT_URL = "http://127.0.0.1:9614";
@@ -44,6 +45,7 @@ Examples:
   qkdctl plan --json | jq -r '.pools[] | "\\(.remote): \\(.plan.reason)"'
   qkdctl map
   qkdctl audit verify
+  qkdctl drain --leave
   qkdctl map --json | jq -r '.routes[] | "\\(.to): \\(.route)"'
   QKDCTL_URL=http://10.0.0.7:9614 qkdctl status > /dev/null || echo "look at this node"
 `;
@@ -57,7 +59,7 @@ Examples:
 export async function runQkdctl(words: readonly string[], terminal: Terminal): Promise<number> {
   let exitCode: number = EXIT.ok;
   const program = new Command("qkdctl")
-    .description("Shows the state of a QKD trusted node (qkdnd).")
+    .description("Shows the state of a QKD trusted node (qkdnd), drains it, destroys its key.")
     .version(manifest.version, "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .helpCommand(false)
@@ -88,7 +90,9 @@ export async function runQkdctl(words: readonly string[], terminal: Terminal): P
   const url = (given: string | undefined): URL | string =>
     urlOf(given === undefined ? {} : { url: given }, terminal.environment);
   const asking = { ...terminal, url, urlOption: URL_OPTION, answerMsMax: ANSWER_TIMEOUT_MS, ends };
-  program.addCommand(inheriting(program, auditCommand(asking)));
+  for (const command of [auditCommand(asking), drainCommand(asking), zeroizeCommand(asking)]) {
+    program.addCommand(inheriting(program, command));
+  }
   if (words.length === 0) {
     terminal.err(program.helpInformation() + HELP);
     return EXIT.usage;

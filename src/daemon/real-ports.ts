@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { DriverCatalog } from "../driver/driver-catalog.ts";
 import { type AuditFileTrail, openAuditFileTrail } from "../io/audit-file-trail.ts";
 import { destroySlotFile, openDiskSlotFile } from "../io/disk-slot-file.ts";
-import { createGrpcPeerTransport } from "../io/grpc-peer-transport.ts";
+import { createGrpcPeerTransport, type GrpcPeerTransport } from "../io/grpc-peer-transport.ts";
 import { openLevelDatabase } from "../io/level-database.ts";
 import { createPrometheusRegistry, type PrometheusRegistry } from "../io/prometheus-registry.ts";
 import { openSerialPort } from "../io/serial-port.ts";
@@ -24,6 +24,7 @@ const KEY_BAG_FILE = "key-bag";
 export interface RealPorts extends NodePorts {
   readonly metrics: PrometheusRegistry;
   readonly audit: AuditFileTrail;
+  readonly transport: GrpcPeerTransport;
 }
 
 export interface OpenedPorts {

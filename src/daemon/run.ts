@@ -20,6 +20,8 @@ import { reportToSystemd, sentenceOn } from "./systemd-report.ts";
 export const DRIVERS_FOLDER = join(import.meta.dirname, "..", "..", "drivers");
 const STDOUT = 1;
 const CLOSING_MS_MAX = 5_000;
+/** For the answer to whoever asked to zeroize. */
+const ANSWER_MS = 100;
 
 /**
  * Runs one daemon until SIGTERM or SIGINT; a second signal, or a part that does not close in time, ends it at once.
@@ -33,28 +35,42 @@ export async function runDaemon(configPath: string): Promise<number> {
   const facts = { node: config.node.node };
   const log = createJsonLogger({ level: config.logLevel, destination: STDOUT, facts });
   const systemd = findSystemdNotify(process.env, log);
-  const onFatal = (failure: unknown): never => endAtOnce(log, systemd, failure);
+  let zeroizing = false;
+  const onFatal = (failure: unknown): void => {
+    if (!zeroizing) endAtOnce(log, systemd, failure);
+  };
   process.on("uncaughtException", onFatal).on("unhandledRejection", onFatal);
   const scope = openScope("qkdnd", log);
-  const asked = Promise.withResolvers<NodeJS.Signals>();
-  onEndingSignals({ first: asked.resolve, again: () => endUnclosed(log, "a second signal") });
+  const asked = Promise.withResolvers<string>();
+  let renew = (): void => undefined;
+  // A terminal that is closed ends what was started there; a daemon without one is asked to look at its certificates.
+  const hangUp = process.stdin.isTTY ? {} : { hangUp: () => renew() };
+  onEndingSignals({ first: asked.resolve, again: () => endUnclosed(log, "a second signal"), ...hangUp });
   log.info("starting", { pid: process.pid, nodeJs: process.version, config: config.file });
   try {
     runSelfTests({ tag: oneTimeTag, random: createSystemRandom() });
-    const parts = { drivers, log, onFatal, credentialsFolder: process.env["CREDENTIALS_DIRECTORY"] };
-    const { liveness, status, operatorUrl, etsi014Url } = await openDaemon(config, parts, scope);
+    const begun = (): void => {
+      zeroizing = true;
+      systemd?.stopping("all key is being destroyed");
+    };
+    const done = (): void => void setTimeout(() => process.exit(EXIT.zeroized), ANSWER_MS);
+    const { CREDENTIALS_DIRECTORY: credentialsFolder, RUNTIME_DIRECTORY: runtimeFolder } = process.env;
+    const folders = { credentialsFolder, runtimeFolder };
+    const parts = { drivers, log, onFatal, ...folders, leave: asked.resolve, zeroizing: { begun, done } };
+    const { liveness, status, certificates, ...places } = await openDaemon(config, parts, scope);
+    renew = () => void certificates.renew();
     if (systemd !== undefined) {
       systemd.ready(sentenceOn(await status()));
       reportToSystemd({ systemd, liveness, status, clock: createSystemClock() }, scope);
     }
-    log.info("ready", { ...urlsOf(config), operatorUrl, etsi014Url });
+    log.info("ready", { ...urlsOf(config), ...places });
   } catch (failure) {
     await scope.close();
     throw failure;
   }
-  const signal = await asked.promise;
-  systemd?.stopping(`ending after ${signal}`);
-  log.info("ending", { signal });
+  const reason = await asked.promise;
+  systemd?.stopping(`ending after ${reason}`);
+  log.info("ending", { reason });
   return closeInTime(scope, log);
 }
 

@@ -12,23 +12,27 @@ import type {
   SupplyTotals,
 } from "../api/operator/node-status.ts";
 import { mapStatusOf } from "../api/operator/map-status.ts";
+import type { PeerCertificateSeen } from "../io/peer-identity.ts";
 import type { AuditStatus } from "../io/audit-file-trail.ts";
+import type { NodeId } from "../model/ids.ts";
 import type { LinkReport } from "../link/qkd-link.ts";
 import { BITS_PER_BYTE, HOUR_MS } from "../model/units.ts";
 import type { TrustedNode } from "../node/trusted-node.ts";
 import type { InboundPool } from "../relay/inbound-pool.ts";
 import type { OutboundPool } from "../relay/outbound-pool.ts";
-import type { Clock, MonotonicMs } from "../runtime/clock.ts";
+import type { Clock, MonotonicMs, WallMs } from "../runtime/clock.ts";
 import type { DaemonConfig } from "./config-file.ts";
 import type { Liveness } from "./liveness.ts";
 import { planStatus } from "./plan-collector.ts";
-import type { DaemonTls } from "./tls-files.ts";
+import type { OwnCertificates } from "./own-certificates.ts";
 
 export interface StatusParts {
   readonly config: DaemonConfig;
   readonly node: TrustedNode;
   readonly clock: Clock;
-  readonly tls: DaemonTls;
+  readonly certificates: Pick<OwnCertificates, "tls" | "trouble">;
+  /** Until when the certificates are good that neighbours have shown. */
+  readonly peerCertificates: () => ReadonlyMap<NodeId, PeerCertificateSeen>;
   readonly storeWarnings: readonly string[];
   readonly audit: () => AuditStatus;
   readonly totals: () => SupplyTotals;
@@ -57,6 +61,7 @@ export function createStatusCollector(parts: StatusParts): StatusCollector {
       version: manifest.version,
       uptimeMs: Math.round(clock.monotonic() - openedAt),
       health: health(),
+      draining: node.drain.active,
       store: {
         stockBytes: stockBytesOf(node),
         ...(await diskFree(config.dataDir)),
@@ -81,6 +86,7 @@ export function createStatusCollector(parts: StatusParts): StatusCollector {
       audit: parts.audit(),
       certificates: certificatesOf(parts),
       clockTroubles: node.clockTroubles(),
+      certificateTrouble: parts.certificates.trouble(),
     }),
   };
 }
@@ -148,15 +154,19 @@ function splitStatus(pool: OutboundPool | InboundPool, { reach }: TrustedNode): 
   return { split: { wantedRoutes: wanted, routes: routes.length, whenTooFewRoutes, degradedBytes } };
 }
 
-function certificatesOf({ tls, clock }: StatusParts): readonly CertificateStatus[] {
+function certificatesOf({ certificates, peerCertificates, clock }: StatusParts): readonly CertificateStatus[] {
+  const tls = certificates.tls();
+  const daysLeft = (notAfter: WallMs): number => (notAfter - clock.wall()) / (24 * HOUR_MS);
   const shown = [
     { use: "peers", cert: tls.kx.cert },
     ...(tls.etsi014 === undefined ? [] : [{ use: "SAEs", cert: tls.etsi014.cert }]),
   ];
-  return shown.map(({ use, cert }) => {
+  const own = shown.map(({ use, cert }) => {
     const { subject, validToDate } = new X509Certificate(cert);
     const notAfter = validToDate.getTime();
-    const daysLeft = (notAfter - clock.wall()) / (24 * HOUR_MS);
-    return { use, subject: subject.replaceAll("\n", ", "), notAfter, daysLeft };
+    return { use, subject: subject.replaceAll("\n", ", "), notAfter, daysLeft: daysLeft(notAfter) };
   });
+  const theirs = [...peerCertificates()].sort(([one], [other]) => (one < other ? -1 : 1));
+  const seen = theirs.map(([node, certificate]) => ({ use: `peer ${node}`, ...certificate }));
+  return [...own, ...seen.map((certificate) => ({ ...certificate, daysLeft: daysLeft(certificate.notAfter) }))];
 }

@@ -186,7 +186,10 @@ const advert = message<Omit<Advert, "kind">>(
 type Refusal = Omit<Extract<RelayAnswer["outcome"], { kind: "refused" }>, "kind">;
 
 const refused = message<Refusal>("RelayRefused", {
-  reason: field(1, choice({ "no-pad": 1, busy: 2, unreachable: 3, "tag-wrong": 4, deadline: 5, "not-admitted": 6 })),
+  reason: field(
+    1,
+    choice({ "no-pad": 1, busy: 2, unreachable: 3, "tag-wrong": 4, deadline: 5, "not-admitted": 6, draining: 7 }),
+  ),
   atHop: field(2, nodeId),
 });
 

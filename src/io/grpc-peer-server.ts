@@ -17,7 +17,7 @@ import type { Logger } from "../runtime/logger.ts";
 import { MESSAGE_BYTES_MAX, reasonForWire } from "./grpc-peer-codec.ts";
 import { type GrpcPeerSession, createGrpcPeerSession } from "./grpc-peer-session.ts";
 import { type PeerTlsFiles, peerTlsOptions } from "./grpc-peer-tls.ts";
-import { nodeOfCertificate } from "./peer-identity.ts";
+import { type PeerCertificateSeen, certificateSeen, nodeOfCertificate } from "./peer-identity.ts";
 
 /** The method of proto/qkdn/kx/v1/kx.proto, with messages as byte strings: sessions encode and decode themselves. */
 export const SESSION_METHOD = {
@@ -54,6 +54,8 @@ export interface GrpcPeerServerParts {
   readonly peers: ReadonlyMap<NodeId, unknown>;
   readonly log: Logger;
   readonly refused: (address: string, reason: string) => void;
+  /** Filled with what neighbours show. */
+  readonly certificates: Map<NodeId, PeerCertificateSeen>;
 }
 
 export interface GrpcPeerServer {
@@ -174,11 +176,12 @@ function listening(server: TlsServer, listen: { readonly host: string; readonly 
 }
 
 /** Deny by default. @throws QkdError PEER_REFUSED */
-function authenticate(stream: SessionStream, { spiffeDomain, peers }: GrpcPeerServerParts): NodeId {
+function authenticate(stream: SessionStream, { spiffeDomain, peers, certificates }: GrpcPeerServerParts): NodeId {
   const certificate = stream.getAuthContext().sslPeerCertificate;
   if (certificate === undefined) throw new QkdError("PEER_REFUSED", "no certificate that TLS has verified");
   const remote = nodeOfCertificate(certificate.subjectaltname, spiffeDomain);
   if (!peers.has(remote)) throw new QkdError("PEER_REFUSED", `${remote} is no configured peer of this node`);
+  certificates.set(remote, certificateSeen(certificate));
   return remote;
 }
 

@@ -19,7 +19,12 @@ import { MESSAGE_BYTES_MAX } from "./grpc-peer-codec.ts";
 import { type GrpcPeerServer, SESSION_METHOD, openGrpcPeerServer } from "./grpc-peer-server.ts";
 import { type GrpcPeerSession, createGrpcPeerSession } from "./grpc-peer-session.ts";
 import { PeerChannelCredentials, type PeerTlsFiles, type TlsRefusal, peerSecureContext } from "./grpc-peer-tls.ts";
-import { SPIFFE_DOMAIN_DEFAULT, nodeOfCertificate } from "./peer-identity.ts";
+import {
+  type PeerCertificateSeen,
+  SPIFFE_DOMAIN_DEFAULT,
+  certificateSeen,
+  nodeOfCertificate,
+} from "./peer-identity.ts";
 
 export interface GrpcPeerTransportParts {
   readonly self: NodeId;
@@ -43,6 +48,8 @@ export interface GrpcPeerTransport extends PeerTransport {
    * @throws QkdError CONFIG_INVALID  they cannot be used; the old ones stay
    */
   renewCertificates(tls: PeerTlsFiles): void;
+  /** What each neighbour has shown at its last connection. */
+  peerCertificates(): ReadonlyMap<NodeId, PeerCertificateSeen>;
 }
 
 /** One channel serves one session and is closed with it; who reconnects, and when, is decided above. */
@@ -79,6 +86,7 @@ class ChannelTransport implements GrpcPeerTransport {
   #tls: PeerTlsFiles;
   readonly #sessions = new Set<GrpcPeerSession>();
   readonly #closing = new AbortController();
+  readonly #certificates = new Map<NodeId, PeerCertificateSeen>();
   #server: GrpcPeerServer | undefined;
 
   constructor(parts: GrpcPeerTransportParts) {
@@ -98,9 +106,14 @@ class ChannelTransport implements GrpcPeerTransport {
     this.#server?.renewCertificates(tls);
   }
 
+  peerCertificates(): ReadonlyMap<NodeId, PeerCertificateSeen> {
+    return this.#certificates;
+  }
+
   async serve(accept: (session: PeerSession) => void, scope: Scope): Promise<void> {
     const { listen, peers, log, refused = () => undefined } = this.#parts;
-    const parts = { listen, tls: this.#tls, peers, log, refused, spiffeDomain: this.#spiffeDomain };
+    const certificates = this.#certificates;
+    const parts = { listen, tls: this.#tls, peers, log, refused, certificates, spiffeDomain: this.#spiffeDomain };
     const server = await openGrpcPeerServer(parts, (session) => {
       this.#watch(session);
       accept(session);
@@ -142,6 +155,7 @@ class ChannelTransport implements GrpcPeerTransport {
     const checkServerIdentity = (_host: string, certificate: PeerCertificate): Error | undefined => {
       try {
         const named = nodeOfCertificate(certificate.subjectaltname, this.#spiffeDomain);
+        if (named === remote) this.#certificates.set(remote, certificateSeen(certificate));
         if (named === remote) return undefined;
         return new QkdError("PEER_REFUSED", `the certificate is the one of ${named}`, { named });
       } catch (failure) {

@@ -1,11 +1,22 @@
 /** Who a certificate speaks for: `spiffe://<domain>/kme/<node id>` for nodes, one such name and no other. */
 import { X509Certificate } from "node:crypto";
+import type { PeerCertificate } from "node:tls";
 
 import { QkdError, sentenceOf } from "../model/errors.ts";
 import { type NodeId, parseNodeId } from "../model/ids.ts";
 import type { WallMs } from "../runtime/clock.ts";
 
 export const SPIFFE_DOMAIN_DEFAULT = "qkdn";
+
+/** What was seen of the certificate of another node. */
+export interface PeerCertificateSeen {
+  readonly subject: string;
+  readonly notAfter: WallMs;
+}
+
+export function certificateSeen({ subject, valid_to: validTo }: PeerCertificate): PeerCertificateSeen {
+  return { subject: `CN=${subject.CN}`, notAfter: Date.parse(validTo) };
+}
 
 /** The name that a node's certificate bears. */
 export function nodeUri(node: NodeId, spiffeDomain: string): string {

@@ -115,6 +115,11 @@ export class InboundPads {
         this.#close(message.segment, message.reason === "exhausted" ? "tails" : "burned");
       }
     }
+    this.close();
+  }
+
+  /** Erases what is in memory. */
+  close(): void {
     for (const { material } of this.#open.values()) material.erase();
     this.#open.clear();
   }

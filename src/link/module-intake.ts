@@ -23,6 +23,7 @@ export interface ModuleIntakeParts {
   readonly host: DriverHost;
   readonly random: Random;
   readonly link: LinkParts;
+  readonly intakePaused: () => boolean;
   readonly onStored: (chunks: readonly ChunkRecord[]) => void;
 }
 
@@ -50,7 +51,7 @@ export function createModuleIntake(parts: ModuleIntakeParts): ModuleIntake {
     for await (const batch of module.keySource.keys(last === "" ? undefined : last, scope.signal)) {
       const { lengthBytes } = batch.material;
       await storeKeys({ ...parts, health }, batch);
-      await roomInStock(link, scope.signal); // the module is told that the keys are stored only after this
+      await roomInStock(link, parts.intakePaused, scope.signal); // the module is told that the keys are stored only after this
       if (lengthBytes >= BATCH_SEGMENTS_GOOD * link.limits.segmentBytes) continue;
       await link.clock.sleep(BATCH_PAUSE_MS, scope.signal).catch(() => undefined);
     }
@@ -98,9 +99,13 @@ async function oneLife(scope: Scope, serve: (life: Scope) => Promise<void>): Pro
 }
 
 /** Waits while quarantine or stock is full: back-pressure reaches the module. */
-async function roomInStock({ stock, limits, clock, troubles }: LinkParts, signal: AbortSignal): Promise<void> {
+async function roomInStock(
+  { stock, limits, clock, troubles }: LinkParts,
+  isPaused: () => boolean,
+  signal: AbortSignal,
+): Promise<void> {
   const quarantineIsFull = (): boolean => stock.quarantine.bytes > limits.quarantineBytesMax;
-  while ((quarantineIsFull() || stock.isFull(limits.stockBytesMax)) && !signal.aborted) {
+  while ((quarantineIsFull() || stock.isFull(limits.stockBytesMax) || isPaused()) && !signal.aborted) {
     if (quarantineIsFull())
       troubles.lasts("full", QUARANTINE_FULL); // a stock that is full is as it should be
     else troubles.clear("full");

@@ -145,6 +145,11 @@ export class OutboundPads {
       await this.#bell.heard(signal);
       cancel();
     }
+    this.close();
+  }
+
+  /** Erases what is in memory. */
+  close(): void {
     for (const { material } of this.#open) material.erase();
     this.#open = [];
   }

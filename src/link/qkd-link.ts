@@ -57,6 +57,8 @@ export interface QkdLinkParts {
   readonly random: Random;
   readonly log: Logger;
   readonly metrics: LinkMetrics;
+  /** While this says so, what the module gives is not taken. */
+  readonly intakePaused: () => boolean;
   /** The neighbour proved that our disk went back in time. Awaited before the session goes on. */
   readonly onRollback: (link: LinkId, judgement: MarkJudgement & { kind: "rolled-back" }) => Promise<void>;
 }
@@ -129,6 +131,8 @@ export interface QkdLink {
   burnStock(): Promise<void>;
   /** The operator says that what was wrong is mended. @returns the parts that were out of service, and are back */
   release(): readonly (keyof LinkGuards)[];
+  /** Erases all key in memory, at once. */
+  eraseMemory(): void;
   report(): LinkReport;
 }
 
@@ -240,6 +244,12 @@ class OpenQkdLink implements QkdLink {
     const parts = released.map(([part]) => part);
     if (parts.length > 0) log.warn("released by the operator", { parts });
     return parts;
+  }
+
+  eraseMemory(): void {
+    this.#outbound.close();
+    this.#inbound.close();
+    this.#link.stock.close();
   }
 
   report(): LinkReport {

@@ -1,5 +1,5 @@
 /** One whole node, wired from ports: the only place where the rooms meet. */
-import { linkIdBetween, type Incarnation, type LinkId, type NodeId } from "../model/ids.ts";
+import { linkIdBetween, type Incarnation, type NodeId } from "../model/ids.ts";
 import { BITS_PER_BYTE } from "../model/units.ts";
 import { createLinkMetrics } from "../link/link-metrics.ts";
 import { openQkdLink, type LinkListener, type QkdLink } from "../link/qkd-link.ts";
@@ -43,12 +43,15 @@ import {
   collectPool,
   collectSplit,
 } from "./node-metrics.ts";
+import { NodeDrain } from "./node-drain.ts";
 import { LossAudit } from "./loss-audit.ts";
+import { createLinkListener } from "./link-listener.ts";
 import { createNodeSupply } from "./node-supply.ts";
 import { withPairLabels } from "./pair-labels.ts";
 import { PoolReach } from "./pool-reach.ts";
 import type { NodePorts } from "./ports.ts";
 import { settleRemovedStock } from "./removed-stock.ts";
+import { StoreRollback } from "./store-rollback.ts";
 
 const SWEEP_PERIOD_MS = 10_000;
 const CONTROL_PERIOD_MS = 1_000;
@@ -64,11 +67,21 @@ export interface TrustedNode {
   readonly relay: KeyRelay;
   readonly topology: Topology;
   readonly reach: PoolReach;
+  readonly drain: NodeDrain;
+  /** Relays under way: begun here, passing through, or arriving. */
+  relaysUnderWay(): number;
   /** What a pool holds, and what is planned for it. */
   view(pool: OutboundPool): PoolView;
   strategy(pool: OutboundPool): PreEstablishmentStrategy;
   /** Demand for it, and how its relays went. */
   estimates(pool: OutboundPool): PoolEstimates;
+  /**
+   * Destroys all key of this node, on its disk and in memory. The process must end then.
+   *
+   * @returns how many pieces of stock there were
+   * @throws QkdError STORE_FAILED  the disk failed; what was in memory is gone all the same
+   */
+  zeroize(): Promise<number>;
   /** What the operator has to know beyond links and pools. */
   alarms(): readonly string[];
   /** What the store keeps of links and pools that the configuration does not name, as sentences. */
@@ -125,10 +138,10 @@ class OpenNode implements TrustedNode {
   readonly #reservationHop: ReservationHop;
   readonly #control: RelayControl;
   readonly #demand: DemandBook;
-  readonly #alarms: string[] = [];
+  readonly #rollback: StoreRollback;
   readonly #losses: LossAudit;
   removedStock: readonly string[] = [];
-  #burning: Promise<void> | undefined;
+  readonly drain: NodeDrain;
   readonly #linkMetrics: ReturnType<typeof createLinkMetrics>;
   readonly #splitMetrics: ReturnType<typeof createSplitMetrics>;
 
@@ -148,6 +161,8 @@ class OpenNode implements TrustedNode {
     this.vault = vault;
     this.#losses = new LossAudit(vault.ledger, audit);
     this.pools = pools;
+    this.drain = new NodeDrain(config.node);
+    this.#rollback = new StoreRollback({ log, audit, burnAll: () => this.#burnAll() });
     this.#linkMetrics = createLinkMetrics(metrics);
     this.#splitMetrics = createSplitMetrics(metrics);
     this.#demand = new DemandBook(clock, (of) => this.scheduler.notice(of));
@@ -157,7 +172,8 @@ class OpenNode implements TrustedNode {
     const shared = { self: config.node, incarnation, links: this.#byNeighbour, clock, random, log, audit };
     const relayMetrics = createRelayMetrics(metrics);
     this.#reservations = new PadReservations(clock, (link) => this.relay.padsAvailable(link));
-    const relayParts = { ...shared, router, pools, reservations: this.#reservations, metrics: relayMetrics };
+    const draining = (): boolean => this.drain.active;
+    const relayParts = { ...shared, draining, router, pools, reservations: this.#reservations, metrics: relayMetrics };
     const { inboundPoolBytesMax } = config;
     const pool: (target: NodeId, keyClass: OutboundPool["id"]["keyClass"]) => OutboundPool | undefined = (...id) =>
       pools.outboundPool(...id);
@@ -173,7 +189,7 @@ class OpenNode implements TrustedNode {
     this.#hop = new RelayHop({ ...relayParts, inboundPoolBytesMax, splitOf });
     this.#reservationHop = new ReservationHop({ ...relayParts, inboundPoolBytesMax, splitOf });
     this.#control = new RelayControl(relayParts);
-    const relaying = { establish: auditEstablish(this.relay, ports) };
+    const relaying = { establish: this.drain.gate(auditEstablish(this.relay, ports)) };
     const supplyParts = { self: this.id, directory, pools, reach: this.reach, relay: relaying, demand: this.#demand };
     this.supply = createNodeSupply({ ...supplyParts, metrics, ports }, config.supply);
     const planMetrics = createPreEstablishmentMetrics(metrics);
@@ -198,8 +214,12 @@ class OpenNode implements TrustedNode {
     return [...this.#byNeighbour.values()];
   }
 
+  relaysUnderWay(): number {
+    return this.drain.underWay + this.#hop.underWay;
+  }
+
   alarms(): readonly string[] {
-    return this.#alarms;
+    return this.#rollback.alarms();
   }
 
   clockTroubles(): readonly string[] {
@@ -254,7 +274,8 @@ class OpenNode implements TrustedNode {
           driverConfig: driver.parseConfig(driverConfig),
           host: driverHost,
           metrics: this.#linkMetrics,
-          onRollback: (at, { journalSeen, journalOnDisk }) => this.#rolledBack(at, { journalSeen, journalOnDisk }),
+          intakePaused: () => this.drain.active,
+          onRollback: (at, { journalSeen, journalOnDisk }) => this.#rollback.found(at, { journalSeen, journalOnDisk }),
         },
         limits,
         this.#listener(),
@@ -271,11 +292,7 @@ class OpenNode implements TrustedNode {
   }
 
   spawnAll(scope: Scope): void {
-    scope.defer("pools", () => {
-      for (const pool of [...this.pools.outbound, ...this.pools.inbound]) pool.close();
-      this.#hop.close();
-      this.#reservationHop.close();
-    });
+    scope.defer("pools", () => this.#eraseMemory());
     scope.spawn("pre-establishment", (signal) => this.scheduler.run(signal));
     const metrics = createRestorationMetrics(withPairLabels(this.id, this.#ports.metrics));
     const restoration = new ServiceRestoration({
@@ -293,6 +310,19 @@ class OpenNode implements TrustedNode {
     scope.closed.catch((failure: unknown) => this.#ports.onFatal(failure as Error));
   }
 
+  zeroize(): Promise<number> {
+    const destroyed = this.vault.zeroize();
+    this.#eraseMemory();
+    for (const link of this.#byNeighbour.values()) link.eraseMemory();
+    return destroyed;
+  }
+
+  #eraseMemory(): void {
+    for (const pool of [...this.pools.outbound, ...this.pools.inbound]) pool.close();
+    this.#hop.close();
+    this.#reservationHop.close();
+  }
+
   #momentOf(pool: OutboundPool): PoolMoment {
     const keyBytes = this.#config.supply.keySizeDefaultBits / BITS_PER_BYTE;
     return {
@@ -305,29 +335,9 @@ class OpenNode implements TrustedNode {
   }
 
   #listener(): LinkListener {
-    return {
-      frame: (link, frame) => this.#hop.frame(link, frame),
-      relayAnswer: (link, answer) => void (this.relay.answer(link, answer) || this.#hop.answer(link, answer)),
-      relayReservation: (link, request) => this.#reservationHop.request(link, request),
-      relayReservationAnswer: (link, answer) =>
-        void (this.relay.reservationAnswer(link, answer) || this.#reservationHop.answer(link, answer)),
-      control: (link, control) => {
-        this.#control.receive(link, control).catch((failure: unknown) => this.#ports.onFatal(failure as Error));
-      },
-      advert: (link, advert) => this.topology.flood.receive(link.neighbour, advert),
-      up: (link) => this.topology.flood.up(link.neighbour),
-      padsAvailable: (link) => {
-        this.relay.padsAvailable(link);
-        this.scheduler.padsAvailable();
-      },
-      down: (link) => {
-        this.topology.flood.down(link.neighbour); // first: what fails below goes other ways
-        this.relay.down(link);
-        this.#hop.down(link);
-        this.#reservationHop.down(link);
-        this.#reservations.down(link);
-      },
-    };
+    const [hop, reservationHop, control] = [this.#hop, this.#reservationHop, this.#control];
+    const rooms = { hop, reservationHop, control, reservations: this.#reservations, onFatal: this.#ports.onFatal };
+    return createLinkListener({ ...rooms, relay: this.relay, topology: this.topology, scheduler: this.scheduler });
   }
 
   #createTopology(metrics: NodePorts["metrics"]): Topology {
@@ -347,18 +357,6 @@ class OpenNode implements TrustedNode {
       const { bytes: padBytes, bytesPerSecond: padBytesPerSecond } = link.ownPad();
       return { neighbour: link.neighbour, state: link.up ? "up" : "down", padBytes, padBytesPerSecond } as const;
     });
-  }
-
-  /** Our disk is an older copy: all that it holds may have been used already, so all of it is burned. */
-  async #rolledBack(at: LinkId, seen: { journalSeen: number; journalOnDisk: number }): Promise<void> {
-    const alarm = `rollback: the store is an older copy of itself (${at} remembers write ${seen.journalSeen}, the disk ended at ${seen.journalOnDisk}): all stock was burned`;
-    if (this.#burning === undefined) {
-      this.#alarms.push(alarm);
-      this.#ports.log.error("rollback of the store", { link: at, ...seen });
-      this.#ports.audit.record({ event: "rollback", link: at, ...seen });
-    }
-    this.#burning ??= this.#burnAll();
-    await this.#burning; // whichever link found it: none goes on before all is burned
   }
 
   async #burnAll(): Promise<void> {

@@ -114,6 +114,7 @@ export type RelayRefusal =
   | "busy" // too many relays, or the line to the next hop is full
   | "unreachable" // no session with the next hop
   | "tag-wrong" // a frame did not verify
+  | "draining" // the node is being emptied: it takes part in no relay
   | "deadline" // the time allowed was over
   | "not-admitted"; // the route, the class or the sizes are not acceptable here
 

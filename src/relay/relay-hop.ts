@@ -53,6 +53,8 @@ export interface RelayHopParts {
   readonly inboundPoolBytesMax: number;
   /** Undefined where one route is enough. */
   readonly splitOf: (pool: PoolId) => SplitPolicy | undefined;
+  /** While this says so, no relay goes through this node, or ends here. */
+  readonly draining: () => boolean;
 }
 
 /** A relay on its way through, or to, this node. */
@@ -110,6 +112,11 @@ export class RelayHop {
     }
   }
 
+  /** Relays on their way through, or to, this node. */
+  get underWay(): number {
+    return this.#passages.size;
+  }
+
   close(): void {
     for (const passage of [...this.#passages.values()]) this.#end(passage, "deadline");
     this.#shares.close();
@@ -148,11 +155,13 @@ export class RelayHop {
     const next = plan.route[place + 1];
     const refused = !admitted
       ? "not-admitted"
-      : this.#passages.size >= RELAYS_AT_ONCE_MAX
-        ? "busy"
-        : next === undefined
-          ? this.#refusalHere(link, plan)
-          : this.#refusalOnward(header.relay, next, header.totalBytes);
+      : this.#parts.draining()
+        ? "draining"
+        : this.#passages.size >= RELAYS_AT_ONCE_MAX
+          ? "busy"
+          : next === undefined
+            ? this.#refusalHere(link, plan)
+            : this.#refusalOnward(header.relay, next, header.totalBytes);
     if (refused !== undefined) {
       this.#answerRefused(link, header.relay, refused);
       return undefined;

@@ -28,6 +28,7 @@ export interface ReservationHopParts {
   readonly inboundPoolBytesMax: number;
   /** Undefined where one route is enough. */
   readonly splitOf: (pool: PoolId) => SplitPolicy | undefined;
+  readonly draining: () => boolean;
 }
 
 interface Asked {
@@ -49,6 +50,7 @@ export class ReservationHop {
     if (here !== this.#parts.self || message.totalBytes > RELAY_BYTES_MAX) {
       return this.#refuse(from, message.relay, "not-admitted");
     }
+    if (this.#parts.draining()) return this.#refuse(from, message.relay, "draining");
     if (next === undefined) return this.#admit(from, message);
     const refusal = this.#passOn(from, next, message);
     if (refusal !== undefined) this.#refuse(from, message.relay, refusal);

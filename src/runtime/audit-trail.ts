@@ -64,6 +64,11 @@ interface AuditFacts {
     readonly burned: number;
     readonly burnedOpen: number;
   };
+  /** Every key of this node was destroyed; `dataKeys` is how many pieces of stock there were. */
+  readonly zeroized: { readonly cause: "operator" | "tamper"; readonly dataKeys: number; readonly tookMs: number };
+  /** Own certificates were taken from their files anew, or were not, and why. */
+  readonly "certificates-renewed": { readonly result: "ok" | "refused"; readonly reason: string | undefined };
+  readonly drain: { readonly state: "draining" | "leaving" | "cancelled" };
   readonly rollback: { readonly link: LinkId; readonly journalSeen: number; readonly journalOnDisk: number };
 }
 

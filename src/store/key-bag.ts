@@ -34,6 +34,8 @@ export interface KeyBag {
   add(entries: readonly { readonly chunk: ChunkName; readonly dataKey: KeyMaterial }[]): Promise<void>;
   /** Overwrites the data keys; durable when it resolves. Unknown names are passed over. */
   destroy(chunks: readonly ChunkName[]): Promise<void>;
+  /** Erases the wrapping key, and forgets all data keys: nothing is read, added or wrapped anew any more. The files stay. */
+  forget(): void;
   readonly wrapEpoch: number;
   /** Data keys destroyed since the present wrapping began: earlier copies of the file still have them. */
   readonly destroyedSinceWrap: number;
@@ -115,6 +117,7 @@ class OpenKeyBag implements KeyBag {
   #slotCount: number;
   #destroyedSinceWrap = 0;
   #next: NextWrapping | undefined;
+  #forgotten = false;
 
   constructor(parts: KeyBagParts, wrapping: Wrapping, image: Uint8Array) {
     this.#parts = parts;
@@ -176,6 +179,19 @@ class OpenKeyBag implements KeyBag {
     this.#free.push(...freed);
   }
 
+  forget(): void {
+    this.#forgotten = true;
+    this.#next?.erase();
+    this.#wrapping.erase();
+    for (const { wrapped } of this.#slots.values()) wrapped.fill(0);
+    this.#slots.clear();
+  }
+
+  /** A re-wrap that is under way would bring all back: each of its steps on the disk asks. */
+  #mustBeKept(): void {
+    if (this.#forgotten) throw new QkdError("STORE_FAILED", "the key bag was zeroized", {});
+  }
+
   beginRewrap(): Rewrap {
     this.#next?.erase();
     const next = new NextWrapping(this.#parts, this.#wrapping, this.#slots);
@@ -188,16 +204,20 @@ class OpenKeyBag implements KeyBag {
 
   async #finish(next: NextWrapping): Promise<readonly ChunkName[]> {
     const { file, nv: nvFile } = this.#parts;
+    this.#mustBeKept();
     next.complete(this.#slots);
     const { wrapEpoch } = this;
     const entry = { wrapEpoch: next.wrapping.header.wrapEpoch, nv: next.nv };
     if (nvFile !== undefined) {
       const { nv } = await loadNv(nvFile, wrapEpoch);
+      this.#mustBeKept();
       await storeNv(nvFile, [{ wrapEpoch, nv }, entry]);
       nv.erase();
     }
+    this.#mustBeKept();
     const image = next.image();
     await file.replace(image);
+    this.#mustBeKept();
     this.#wrapping.erase();
     this.#wrapping = next.wrapping;
     this.#slots = new Map([...next.slots].map(([chunk, wrapped], index) => [chunk, { index, wrapped }]));

@@ -312,6 +312,23 @@ export class KeyVault {
     if (lost.length > 0) log.error("data keys did not verify and are gone: key bag damaged", { dataKeys: lost.length });
   }
 
+  /**
+   * Destroys every data key, for ever: in memory at once, on the disk when it resolves. No copy of the records can be
+   * read after that, also with the root. The process must end: a commit that adds key fails from now on.
+   *
+   * @returns how many data keys there were
+   * @throws QkdError STORE_FAILED  a file could not be overwritten; the other one may have been
+   */
+  async zeroize(): Promise<number> {
+    const dataKeys = [...this.#keyBag.chunks()].length;
+    this.#keyBag.forget();
+    this.#parts.root.erase();
+    const { keyBagFile, nvFile } = this.#parts;
+    const files = nvFile === undefined ? [keyBagFile] : [keyBagFile, nvFile];
+    await Promise.all(files.map(overwriteAll));
+    return dataKeys;
+  }
+
   #closingRecords(journal: number, changed: readonly LedgerOwner[]): readonly RecordPut[] {
     const meta: Meta = { schema: SCHEMA, storeId: this.storeId, epoch: this.epoch, journal };
     const records: (readonly [string, RecordValue])[] = [
@@ -321,6 +338,11 @@ export class KeyVault {
     ];
     return records.map(([name, value]) => ({ kind: "put-value", name, value }));
   }
+}
+
+async function overwriteAll(file: SlotFile): Promise<void> {
+  const { length } = await file.load();
+  await file.overwrite([{ offset: 0, bytes: new Uint8Array(length) }]);
 }
 
 const journalRecord = (journal: number): string =>

@@ -101,6 +101,9 @@ export function encodeHeader({ storeId, wrapEpoch, ephemeral }: WrapHeader): Uin
 /** @throws QkdError STORE_DAMAGED when it is none, VERSION_MISMATCH for another format */
 export function decodeHeader(header: Uint8Array): WrapHeader {
   if (header.length < SLOT_BYTES) throw damaged("the key bag is cut short");
+  if (header.every((byte) => byte === 0)) {
+    throw damaged("the key bag was zeroized: nothing of this store can be read; move its folder away to begin anew");
+  }
   const reader = new ByteReader(header, "key bag header");
   if (new TextDecoder().decode(reader.bytes(4)) !== "QKBG") throw damaged("the key bag has no header");
   const version = reader.u16();

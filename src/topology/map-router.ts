@@ -162,6 +162,8 @@ function suspectLinks(way: readonly NodeId[], { reason, atHop }: RouteFailure): 
     case "unreachable":
     case "not-admitted":
       return links.slice(at, at + 1); // the next link; the destination has none, and no other way would help
+    case "draining":
+      return at < links.length ? links.slice(Math.max(0, at - 1), at + 1) : []; // to it and from it
     case "tag-wrong":
       return at > 0 ? links.slice(at - 1, at) : [];
     case "deadline":

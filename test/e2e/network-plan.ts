@@ -72,6 +72,8 @@ export interface NetworkOptions {
   readonly perSae?: SaeLimits;
   /** Added to the fields of each daemon's configuration. */
   readonly fields?: Readonly<Record<string, unknown>>;
+  /** Names of files in each daemon's folder that are there, empty, before it starts. */
+  readonly makeFiles?: readonly string[];
   /** Options of Node.js, for each daemon. */
   readonly nodeJsOptions?: (node: string) => readonly string[];
 }

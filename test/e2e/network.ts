@@ -78,6 +78,7 @@ export async function openNetworkOf<Shape extends NetworkShape>(
   for (const plan of plans) {
     mkdirSync(plan.folder, { mode: 0o700 });
     writeFileSync(join(plan.folder, "root.key"), randomBytes(32), { mode: 0o400 });
+    for (const name of options.makeFiles ?? []) writeFileSync(join(plan.folder, name), "");
     writeFileSync(plan.configFile, stringify(configOf(plan, { shape, plans, folder, certificates, options })));
   }
   const emulator = emulatorIn(folder, shape, options);

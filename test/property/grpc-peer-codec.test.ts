@@ -98,7 +98,7 @@ const arbitraries: { readonly [Kind in Envelope["kind"]]: fc.Arbitrary<Extract<E
       record({ kind: kind("share-held") }),
       record({
         kind: kind("refused"),
-        reason: literal("no-pad", "busy", "unreachable", "tag-wrong", "deadline", "not-admitted"),
+        reason: literal("no-pad", "busy", "unreachable", "tag-wrong", "deadline", "not-admitted", "draining"),
         atHop: node,
       }),
     ),
@@ -120,7 +120,7 @@ const arbitraries: { readonly [Kind in Envelope["kind"]]: fc.Arbitrary<Extract<E
       record({ kind: kind("granted") }),
       record({
         kind: kind("refused"),
-        reason: literal("no-pad", "busy", "unreachable", "tag-wrong", "deadline", "not-admitted"),
+        reason: literal("no-pad", "busy", "unreachable", "tag-wrong", "deadline", "not-admitted", "draining"),
         atHop: node,
       }),
     ),

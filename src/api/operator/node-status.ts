@@ -21,6 +21,8 @@ export interface NodeStatus {
   readonly version: string;
   readonly uptimeMs: number;
   readonly health: HealthReport;
+  /** An operator takes it out of service: it serves what it has, and takes part in nothing else. */
+  readonly draining?: boolean;
   readonly store: StoreStatus;
   readonly links: readonly LinkStatus[];
   readonly pools: readonly PoolStatus[];
@@ -32,6 +34,8 @@ export interface NodeStatus {
   readonly certificates?: readonly CertificateStatus[];
   /** What is wrong with the wall clock; the node serves all the same. */
   readonly clockTroubles?: readonly string[];
+  /** Why certificates that lie in the files now are not used. */
+  readonly certificateTrouble?: string | undefined;
 }
 
 export interface StoreStatus {
@@ -131,7 +135,7 @@ export interface AuditTrailStatus {
 }
 
 export interface CertificateStatus {
-  /** What it is shown for: "SAEs", "peers". */
+  /** What our own is shown for, "SAEs" or "peers"; or whose it is: "peer bonn". */
   readonly use: string;
   readonly subject: string;
   readonly notAfter: WallMs;
@@ -179,6 +183,7 @@ export function alarmsOf(status: NodeStatus): readonly Alarm[] {
       unbalanced.map(({ owner, balances }) => `the ledger of ${owner} is off by ${missingBytes(balances)} bytes`),
     ),
     ...alarms("audit", auditTroubles(status)),
+    ...alarms("certificate", refusedCertificates(status)),
     ...alarms("certificate", ending.map(certificateSentence)),
     ...alarms("pool", status.pools.flatMap(refusalSentence)),
   ];
@@ -198,6 +203,9 @@ function refusalSentence({ remote, direction, keyClass, split }: PoolStatus): re
   const routes = `${split.routes} of ${split.wantedRoutes} disjoint routes`;
   return [`pool for ${remote}, ${keyClass}: nothing is relayed: ${routes} are there`];
 }
+
+const refusedCertificates = ({ certificateTrouble: trouble }: NodeStatus): readonly string[] =>
+  trouble === undefined ? [] : [`new certificates are not used: ${trouble}`];
 
 const certificateSentence = ({ use, daysLeft }: CertificateStatus): string =>
   `certificate for ${use}: ${daysLeft < 0 ? "expired" : `expires in ${Math.floor(daysLeft)} days`}`;

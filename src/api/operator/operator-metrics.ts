@@ -6,6 +6,7 @@ import { ALARM_TYPES, alarmsOf, type NodeStatus } from "./node-status.ts";
 export interface OperatorMetrics {
   readonly alarms: Gauge<"severity" | "type">;
   readonly ready: Gauge<never>;
+  readonly draining: Gauge<never>;
   readonly version: Gauge<"version">;
   readonly diskFree: Gauge<never>;
   readonly certificate: Gauge<"use">;
@@ -19,6 +20,11 @@ export function createOperatorMetrics(registry: MetricsRegistry): OperatorMetric
       labels: ["severity", "type"],
     }),
     ready: registry.gauge({ name: "qkdn_node_ready", help: "1 while SAEs may be sent here.", labels: [] }),
+    draining: registry.gauge({
+      name: "qkdn_node_draining",
+      help: "1 while an operator takes the node out of service.",
+      labels: [],
+    }),
     version: registry.gauge({ name: "qkdn_build_info", help: "1, for the version that runs.", labels: ["version"] }),
     diskFree: registry.gauge({
       name: "qkdn_store_disk_free_bytes",
@@ -27,7 +33,7 @@ export function createOperatorMetrics(registry: MetricsRegistry): OperatorMetric
     }),
     certificate: registry.gauge({
       name: "qkdn_certificate_expiry_seconds",
-      help: "Until the certificate that is shown to peers, or to SAEs, expires.",
+      help: "Until a certificate expires: ours for peers or SAEs, or that of a peer.",
       labels: ["use"],
     }),
   };
@@ -39,6 +45,7 @@ export function collectOperator(metrics: OperatorMetrics, status: NodeStatus): v
     metrics.alarms.set({ severity, type }, alarms.filter((alarm) => alarm.type === type).length);
   }
   metrics.ready.set({}, status.health.ready ? 1 : 0);
+  metrics.draining.set({}, status.draining === true ? 1 : 0);
   metrics.version.set({ version: status.version }, 1);
   if (status.store.diskFreeBytes !== undefined) metrics.diskFree.set({}, status.store.diskFreeBytes);
   for (const { use, daysLeft } of status.certificates ?? []) {

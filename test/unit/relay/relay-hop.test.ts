@@ -32,7 +32,9 @@ async function openHop(inboundPoolBytesMax = 1_000_000, split?: SplitPolicy) {
   };
   const reservations = new PadReservations(store.clock, () => undefined);
   const metrics = createMemoryMetrics();
+  const drains = { now: false };
   const hop = new RelayHop({
+    draining: () => drains.now,
     self: node("b"),
     incarnation: "00000000000000b1" as Incarnation,
     links: new Map([a, c].map(({ link }) => [link.neighbour, link])),
@@ -45,7 +47,7 @@ async function openHop(inboundPoolBytesMax = 1_000_000, split?: SplitPolicy) {
     inboundPoolBytesMax,
     splitOf: () => split,
   });
-  return { hop, a, c, store, inbound, metrics };
+  return { hop, a, c, store, inbound, metrics, drains };
 }
 
 /** The bench's wall clock begins at 0. */
@@ -128,6 +130,15 @@ describe("a trusted node on the way of a relay", () => {
       hop.frame(a.link, frameOf(planOf()));
       assert.deepEqual(answersOf(a), [refusal]);
     }
+  });
+
+  it("takes part in no relay while it is drained, neither on the way nor at the end; what has begun goes on", async () => {
+    const { hop, a, c, drains } = await openHop();
+    hop.frame(a.link, frameOf(planOf(), { relay: "00000000000000000000000000000001" as RelayId }));
+    drains.now = true;
+    for (const route of [[node("b"), node("c")], [node("b")]] as const) hop.frame(a.link, frameOf(planOf({ route })));
+    assert.deepEqual([answersOf(a), answersOf(c)], [["draining at b", "draining at b"], ["frame"]]);
+    assert.equal(hop.underWay, 1);
   });
 
   it("passes on what it opened, and brings the answer back once", async () => {

@@ -27,7 +27,9 @@ async function openHop(inboundPoolBytesMax = 1_000_000, split?: SplitPolicy) {
   };
   const freed: string[] = [];
   const reservations = new PadReservations(store.clock, (link) => freed.push(link.neighbour));
+  const drains = { now: false };
   const hop = new ReservationHop({
+    draining: () => drains.now,
     self: node("b"),
     links: new Map([a, c].map(({ link }) => [link.neighbour, link])),
     pools: pools as PoolDirectory,
@@ -37,7 +39,7 @@ async function openHop(inboundPoolBytesMax = 1_000_000, split?: SplitPolicy) {
     inboundPoolBytesMax,
     splitOf: () => split,
   });
-  return { hop, a, c, store, reservations, freed };
+  return { hop, a, c, store, reservations, freed, drains };
 }
 
 const request = (change: Partial<RelayReservation> = {}): RelayReservation => ({
@@ -82,6 +84,14 @@ describe("a hop that is asked to keep pad", () => {
     hop.answer(c.link, refusedAtC(1));
     assert.deepEqual([answersOf(a), freed], [["no-pad at c"], ["c"]]);
     assert.equal(reservations.freeBytes(c.link, "refill"), before);
+  });
+
+  it("keeps none while it is drained, also for relays that would end here", async () => {
+    const { hop, a, c, drains } = await openHop();
+    drains.now = true;
+    hop.request(a.link, request());
+    hop.request(a.link, request({ route: [node("b")] }));
+    assert.deepEqual([answersOf(a), c.sent], [["draining at b", "draining at b"], []]);
   });
 
   it("refuses at once what it cannot promise, and keeps nothing then", async () => {

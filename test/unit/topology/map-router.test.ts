@@ -117,6 +117,8 @@ describe("after a refusal", () => {
     ["deadline", "a", "e d c"],
     ["proof-wrong", "c", "e d c"],
     ["tag-wrong", "c", "e d c"],
+    ["draining", "b", "e d c"],
+    ["draining", "c", "b c"],
     ["busy", "c", "b c"], // the destination itself: no other way would help
     ["not-admitted", "c", "b c"],
     ["no-pad", "z", "b c"], // whoever that is
