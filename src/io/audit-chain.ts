@@ -6,7 +6,7 @@
  *
  * The head of the chain is the SHA-256 of its last line: whoever notes it can tell later whether the end was cut off.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /** `previous` of the first line. */
 export const CHAIN_START = "0".repeat(64);
@@ -26,7 +26,7 @@ export interface ChainLine extends ChainPosition {
 }
 
 export function digestOf(bytes: Uint8Array | string): string {
-  return createHash("sha256").update(bytes).digest("hex");
+  return hash("sha256", bytes, "hex");
 }
 
 /** @returns the line, without a line break, and where the chain is then */
