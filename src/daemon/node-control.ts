@@ -1,7 +1,9 @@
-/** What changes a node, at a unix socket that only its user (and root) can open: drain and zeroize. */
+/** What changes a node, at a unix socket that only its user (and root) can open: drain, release from quarantine, zeroize. */
 import { z } from "zod";
 
 import { serveControlSocket } from "../io/control-socket.ts";
+import type { OutOfServiceReport } from "../link/qkd-link.ts";
+import type { LinkId } from "../model/ids.ts";
 import { SECOND_MS } from "../model/units.ts";
 import type { TrustedNode } from "../node/trusted-node.ts";
 import type { AuditTrail } from "../runtime/audit-trail.ts";
@@ -18,13 +20,15 @@ const LEAVE_LOOK_MS = 100;
 const request = z.discriminatedUnion("ask", [
   z.strictObject({ ask: z.literal("drain"), leave: z.boolean(), withinMs: z.int().min(0).max(86_400_000) }),
   z.strictObject({ ask: z.literal("cancel-drain") }),
+  z.strictObject({ ask: z.literal("quarantine") }),
+  z.strictObject({ ask: z.literal("release"), link: z.string().min(1) }),
   z.strictObject({ ask: z.literal("zeroize"), confirm: z.literal(ZEROIZE_WORD) }),
 ]);
 export type ControlRequest = z.input<typeof request>;
 
 export interface NodeControlParts {
   readonly path: string;
-  readonly node: Pick<TrustedNode, "id" | "drain" | "relaysUnderWay">;
+  readonly node: Pick<TrustedNode, "id" | "drain" | "relaysUnderWay" | "links">;
   readonly audit: AuditTrail;
   readonly clock: Clock;
   readonly log: Logger;
@@ -64,6 +68,10 @@ class NodeControl {
         if (node.drain.active) this.#tell("cancelled");
         node.drain.cancel();
         return this.#state();
+      case "quarantine":
+        return { ok: true, node: node.id, links: outOfService(node) } as { readonly ok: boolean };
+      case "release":
+        return { ok: true, node: node.id, released: release(node, parsed.data.link) } as { readonly ok: boolean };
       case "zeroize":
         return { ok: true, node: node.id, ...(await zeroize("operator")) } as { readonly ok: boolean };
     }
@@ -99,4 +107,21 @@ class NodeControl {
     this.#parts.audit.record({ event: "drain", state });
     this.#parts.log.info("drain", { state });
   }
+}
+
+type NodeOfLinks = Pick<TrustedNode, "links">;
+
+/** Parts of links that failed too often, and wait. */
+export interface QuarantinedPart extends OutOfServiceReport {
+  readonly link: LinkId;
+}
+
+const outOfService = ({ links }: NodeOfLinks): readonly QuarantinedPart[] =>
+  links.flatMap((link) => link.report().outOfService.map((part) => ({ link: link.id, ...part })));
+
+/** @param name  of the link, or of the neighbour */
+function release({ links }: NodeOfLinks, name: string): readonly string[] {
+  const found = links.find(({ id, neighbour }) => id === name || neighbour === name);
+  if (found !== undefined) return found.release();
+  throw new Error(`there is no link "${name}"; there are: ${links.map(({ id }) => id).join(", ")}`);
 }

@@ -1,10 +1,10 @@
-/** `qkdctl drain` and `qkdctl zeroize`: what changes a node is asked at its unix socket, never at the operator port. */
+/** `qkdctl drain`, `qkdctl quarantine` and `qkdctl zeroize`: what changes a node is asked at its unix socket, never at the operator port. */
 import { Command, InvalidArgumentError } from "commander";
 
 import { askControlSocket } from "../io/control-socket.ts";
 import { sentenceOf } from "../model/errors.ts";
 import { SECOND_MS } from "../model/units.ts";
-import { type ControlRequest, LEAVE_MS_DEFAULT, ZEROIZE_WORD } from "./node-control.ts";
+import { type ControlRequest, LEAVE_MS_DEFAULT, type QuarantinedPart, ZEROIZE_WORD } from "./node-control.ts";
 
 export const DEFAULT_SOCKET = "/run/qkdnd/control.sock";
 const SOCKET_OPTION = [
@@ -22,6 +22,8 @@ export interface ControlCommandParts {
 }
 
 interface Answer {
+  readonly links: readonly QuarantinedPart[];
+  readonly released: readonly string[];
   readonly ok: boolean;
   readonly error?: string;
   readonly node: string;
@@ -81,6 +83,52 @@ export function drainCommand(parts: ControlCommandParts): Command {
         },
       );
     });
+}
+
+const QUARANTINE_HELP = `
+A part of a link that fails again and again is put out of service, and tried again by itself after a while: module (it gives unfit
+key), agreement (the ends hold different bits), tags (what comes under the neighbour's pads does not verify). Stock is used meanwhile.
+
+Examples:
+  qkdctl quarantine list
+  qkdctl quarantine release aachen--bonn   it is mended: tried again at once, at this end of the link
+`;
+
+/** Parts of links that are out of service, and their way back. */
+export function quarantineCommand(parts: ControlCommandParts): Command {
+  const command = new Command("quarantine")
+    .description("parts of links that failed too often: shows them, or takes them back into service")
+    .addHelpText("after", QUARANTINE_HELP);
+  command
+    .command("list")
+    .description("what is out of service, why, and when it is tried again")
+    .option("--json", "print it for programs", false)
+    .option(...SOCKET_OPTION)
+    .action((options: Options) => ask(parts, options, { ask: "quarantine" }, quarantineText));
+  command
+    .command("release")
+    .description("takes all parts of a link back into service, at this end of it")
+    .argument("<link>", "its id, or the neighbour's")
+    .option("--json", "print it for programs", false)
+    .option(...SOCKET_OPTION)
+    .action((link: string, options: Options) =>
+      ask(parts, options, { ask: "release", link }, ({ released }) =>
+        released.length === 0
+          ? `nothing of ${link} was out of service`
+          : `${link}: ${released.join(", ")} in service again`,
+      ),
+    );
+  return command;
+}
+
+function quarantineText({ node, links }: Answer): string {
+  if (links.length === 0) return `${node}: all is in service`;
+  const seconds = (ms: number): number => Math.ceil(ms / SECOND_MS);
+  return links
+    .map(
+      ({ link, part, reason, remainingMs }) => `${link}: ${part}: ${reason}; tried again in ${seconds(remainingMs)} s`,
+    )
+    .join("\n");
 }
 
 interface Drain {

@@ -9,7 +9,7 @@ import { renderStatus } from "../api/operator/status-text.ts";
 import { fetchStatus } from "../io/operator-client.ts";
 import { isQkdError } from "../model/errors.ts";
 import { auditCommand } from "./qkdctl-audit.ts";
-import { drainCommand, zeroizeCommand } from "./qkdctl-control.ts";
+import { drainCommand, quarantineCommand, zeroizeCommand } from "./qkdctl-control.ts";
 import { showTop } from "./qkdctl-top.ts";
 
 export const DEFAULT_URL = "http://127.0.0.1:9614";
@@ -90,7 +90,12 @@ export async function runQkdctl(words: readonly string[], terminal: Terminal): P
   const url = (given: string | undefined): URL | string =>
     urlOf(given === undefined ? {} : { url: given }, terminal.environment);
   const asking = { ...terminal, url, urlOption: URL_OPTION, answerMsMax: ANSWER_TIMEOUT_MS, ends };
-  for (const command of [auditCommand(asking), drainCommand(asking), zeroizeCommand(asking)]) {
+  for (const command of [
+    auditCommand(asking),
+    drainCommand(asking),
+    quarantineCommand(asking),
+    zeroizeCommand(asking),
+  ]) {
     program.addCommand(inheriting(program, command));
   }
   if (words.length === 0) {

@@ -1,13 +1,17 @@
 /** What modules and fibres do to a network of real daemons: the link says what is wrong, the rest goes on, the line recovers. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import type { LinkStatus } from "../../src/api/operator/node-status.ts";
 import { until } from "./daemon-process.ts";
 import type { NetworkNode } from "./network-node.ts";
 import { openNetwork, type Network } from "./network.ts";
 import { idsOf, type SaeClient } from "./sae-client.ts";
 
+const QKDCTL = fileURLToPath(new URL("../../src/daemon/qkdctl.ts", import.meta.url));
 const NORTH = "hub--north";
 const SOUTH = "hub--south";
 const LOST = /^module lost: /;
@@ -210,6 +214,11 @@ describe("with faults on the line", () => {
     await assertPairsEqual();
   });
 
+  const qkdctl = ({ folder }: NetworkNode, ...words: readonly string[]): string => {
+    const socket = join(folder, "data", "control.sock");
+    return spawnSync(process.execPath, [QKDCTL, ...words, "--socket", socket], { encoding: "utf8" }).stdout;
+  };
+
   it("key that is unfit for use is refused at both ends, told and counted by reason: zeros, and what came before", async () => {
     const unfit = (node: NetworkNode, reason: string): Promise<number | undefined> =>
       node.metric("qkdn_link_unfit_bits_total", { link: NORTH, reason });
@@ -251,7 +260,11 @@ describe("with faults on the line", () => {
     }
     const keys = await saeNorth.newKeys("sae-south", { number: 20 });
     assert.deepEqual(await saeSouth.copies("sae-north", idsOf(keys)), keys, "from stock");
+    assert.match(qkdctl(hub, "quarantine", "list"), /^hub--south: module: .* stuck \(.*\); tried again in \d+ s\n$/);
     await network.cause("restore", SOUTH);
+    await sleep(500); // what the module made while it was stuck is read, and discarded
+    assert.equal(qkdctl(hub, "quarantine", "release", "south"), "south: module in service again\n");
+    assert.equal(qkdctl(hub, "quarantine", "list"), "hub: all is in service\n");
     await assertLineWorks(SOUTH);
     assert.equal(await hub.metric("qkdn_link_out_of_service", { link: SOUTH, part: "module" }), 0);
     await assertPairsEqual();
