@@ -75,7 +75,8 @@ export async function inNetwork(
       : ["--cpu-prof", `--cpu-prof-dir=${profileFolder}`, `--cpu-prof-name=${node}-${Date.now()}.cpuprofile`];
   const network = await openNetworkOf(shape, { ...networkOptions, nodeJsOptions });
   const loads: LoadProcess[] = [];
-  const pids = (): number[] => shape.nodes.map((node) => network.node(node).process.pid);
+  const pids = (): number[] =>
+    shape.nodes.flatMap((node) => (network.node(node).process.running ? [network.node(node).process.pid] : []));
   const memory = new MemoryWatch(pids);
   const spent = (): number => pids().reduce((sum, pid) => sum + processorSeconds(pid), 0);
   try {
