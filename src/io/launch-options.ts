@@ -8,5 +8,8 @@ export const LAUNCH_OPTIONS = [
   "--v8-pool-size=1",
 ] as const;
 
-/** An arena for each thread would keep 20 MB more; with a single one, threads wait for each other. */
-export const LAUNCH_ENVIRONMENT = { MALLOC_ARENA_MAX: "2" } as const;
+/**
+ * An arena for each thread would keep 20 MB more; with a single one, threads wait for each other. What is freed at the top goes
+ * back to the system at once, and not only where it has grown to some megabytes: 8 MB less under load.
+ */
+export const LAUNCH_ENVIRONMENT = { MALLOC_ARENA_MAX: "2", MALLOC_TRIM_THRESHOLD_: "131072" } as const;
