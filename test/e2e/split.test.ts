@@ -61,12 +61,14 @@ describe("pairs that demand split relay, in a ring of five", () => {
     throw new Error(`${from} still gets keys for ${to}`);
   }
 
-  it("get equal keys at both ends, all of which came by both ways", async () => {
-    for (const [, from, to] of PAIRS) {
+  it("get equal keys at both ends, which came by both ways where the policy wants no less", async () => {
+    for (const [policy, from, to] of PAIRS) {
       await assertEqualKeys(from, to, 10);
       await assertEqualKeys(to, from, 5);
       const { split } = await poolAt(from, to);
-      assert.deepEqual([split?.wantedRoutes, split?.routes, split?.degradedBytes], [2, 2, 0]);
+      assert.deepEqual([split?.wantedRoutes, split?.routes], [2, 2]);
+      // before the whole ring is known, "degrade" takes the way that there is
+      if (policy !== "degrade") assert.equal(split?.degradedBytes, 0);
       const splitKeys = await network.nodes[from].metric("qkdn_split_keys_total", { result: "established" });
       assert.ok(splitKeys! > 0);
     }
